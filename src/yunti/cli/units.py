@@ -1,0 +1,105 @@
+"""Numbers as people read them: times, bytes, counts and scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+MOST_DECIMALS = 4
+
+
+def seconds_text(seconds: float) -> str:
+    """Write a time in at most eight characters.
+
+    Example:
+        >>> [seconds_text(value) for value in (0.004, 1.25, 59.96, 75, 3725, 200000)]
+        ['4 ms', '1.2 s', '60 s', '1m 15s', '1h 02m', '2d 07h']
+    """
+    if seconds < 0.0995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole <= 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    if whole < 86400:
+        return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+    return f"{whole // 86400}d {whole % 86400 // 3600:02d}h"
+
+
+def bytes_text(count: float) -> str:
+    """Write a number of bytes with a binary unit.
+
+    Example:
+        >>> [bytes_text(value) for value in (512, 2048, 351272960, 1288490189)]
+        ['512 B', '2 KiB', '335 MiB', '1.2 GiB']
+    """
+    if count < 1024:
+        return f"{count:.0f} B"
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
+        count /= 1024
+        if count < 1023.5 or unit == "TiB":
+            break
+    return f"{count:.1f} {unit}" if count < 9.95 and unit in ("GiB", "TiB") else f"{count:.0f} {unit}"
+
+
+def count_text(count: float) -> str:
+    """Write a count with three digits and k, M, G or T.
+
+    Example:
+        >>> [count_text(value) for value in (650, 3400, 340123, 1250000)]
+        ['650', '3.4 k', '340 k', '1.2 M']
+    """
+    if count < 1000:
+        return f"{count:.0f}"
+    for unit in ("k", "M", "G", "T"):
+        count /= 1000
+        if count < 999.5 or unit == "T":
+            break
+    return f"{count:.1f} {unit}" if count < 9.95 else f"{count:.0f} {unit}"
+
+
+def decimals_for(intervals: Iterable[tuple[float, float]]) -> int:
+    """Say how many decimals tell apart scores whose narrowest interval is one of these: two digits of its half-width.
+
+    Example:
+        >>> decimals_for([(0.943, 0.978)]), decimals_for([(531.0, 556.0)]), decimals_for([])
+        (3, 0, 3)
+    """
+    widths = [(high - low) / 2 for low, high in intervals if math.isfinite(high - low) and high > low]
+    if not widths:
+        return 3
+    return min(MOST_DECIMALS, max(0, 1 - math.floor(math.log10(min(widths)))))
+
+
+def score_text(value: float, decimals: int = 3) -> str:
+    """Write a score, or a dash where it is not a number.
+
+    Example:
+        >>> score_text(0.96111), score_text(54321.5, 0), score_text(float("nan"))
+        ('0.961', '54,322', '–')
+    """
+    return f"{value:,.{decimals}f}" if math.isfinite(value) else "–"
+
+
+def interval_text(low: float, high: float, decimals: int = 3) -> str:
+    """Write an interval.
+
+    Example:
+        >>> interval_text(0.943, 0.978)
+        '0.943–0.978'
+    """
+    dash = " to " if low < 0 else "–"
+    return f"{score_text(low, decimals)}{dash}{score_text(high, decimals)}"
+
+
+def number_text(value: float) -> str:
+    """Write any number with four significant digits, without an exponent where that is short.
+
+    Example:
+        >>> number_text(0.123456), number_text(512.0), number_text(3e-5)
+        ('0.1235', '512', '3e-05')
+    """
+    return f"{value:.4g}" if abs(value) < 10000 else f"{value:,.0f}"

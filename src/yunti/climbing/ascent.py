@@ -1,0 +1,155 @@
+"""The state of a climb on its way up: what each step does to the record, and what may still be spent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any, final
+
+from yunti.climbing.budget import Purse, reserve_seconds, start_seconds
+from yunti.climbing.compare import choose
+from yunti.climbing.events import Decided, RungEnded, RungProgress, RungStarted, Tell
+from yunti.climbing.request import Request
+from yunti.climbing.run import RunFolder
+from yunti.climbing.supervise import Ending, supervise
+from yunti.climbing.verdict import verdict
+from yunti.data.dataset import Dataset
+from yunti.errors import RungError
+from yunti.ladders.rung import Rung
+from yunti.records import ClimbRecord, RungRecord
+from yunti.specs import Spec
+
+INTERRUPTED = "interrupted before it was trained; --resume trains it"
+LEAST_SECONDS = 1.0  # the first rung gets this much even when the budget is already spent: there is always a model
+
+
+@final
+class Ascent:
+    """The state of a climb on its way up: the record so far, and what may still be spent."""
+
+    def __init__(
+        self, run: RunFolder, request: Request, dataset: Dataset, record: ClimbRecord, purse: Purse, tell: Tell
+    ) -> None:
+        self.run, self.request, self.dataset = run, request, dataset
+        self.record, self.purse, self.tell = record, purse, tell
+        self.spec = Spec(
+            dataset.columns, record.task, len(dataset.train), request.seed, request.device, request.pretrained
+        )
+
+    def step(self, rung: Rung, later: Sequence[Rung]) -> None:
+        """Train one rung, or say why not; a rung that is already recorded is left as it is."""
+        if self.record.rung(rung.name):
+            return
+        if finished := self.run.rung_record(rung.name):  # the climb was killed before it could note this
+            self._add(finished)
+            return
+        later = [each for each in later if not each.unfit_for(self.spec)]
+        share = self.purse.share(rung, later, self.reserve())
+        if not self.trained():
+            share = max(share, min(LEAST_SECONDS, self.record.budget.seconds))
+        if reason := self._unfit(rung, share):
+            self._add(RungRecord(rung.name, rung.era, "skipped", reason))
+            return
+        self.tell(RungStarted(rung.name, rung.era, rung.idea, share))
+        members = [each.name for each in self.trained()] if rung.combines else []
+        ending = self._work(rung.name, share, members)
+        trained = self.run.rung_record(rung.name) if ending.how == "ok" else None
+        status = "stopped" if ending.how == "late" else "failed"
+        self._add(trained or RungRecord(rung.name, rung.era, status, ending.reason))
+
+    def conclude(self, *, open_test: bool) -> None:
+        """Choose a rung and, if all is done, open the test rows for it.
+
+        Raises:
+            RungError: no rung could be trained.
+        """
+        trained = self.trained()
+        if not trained:
+            reasons = "; ".join(f"{each.name}: {each.reason}" for each in self.record.rungs)
+            raise RungError(
+                str(self.run.path), "at least one rung must be trained", reasons, "mend that and start anew"
+            )
+        valid = self.dataset.valid
+        choice = choose(
+            trained,
+            self.record.task,
+            valid.target,
+            self.run.valid_predictions,
+            seed=self.request.seed,
+            clusters=self.dataset.clusters("valid"),
+        )
+        self._save(verdict=verdict(choice, self.record.task))
+        if open_test and self.record.data.split.test:
+            self._open_test(choice.chosen)
+        assert self.record.verdict is not None
+        self.tell(Decided(self.record.verdict, self.record.test))
+
+    def interrupt(self, rungs: Sequence[Rung]) -> None:
+        """Record the rungs that were not reached, so that a resumed climb trains them."""
+        for rung in rungs:
+            if not self.record.rung(rung.name):
+                self._add(RungRecord(rung.name, rung.era, "skipped", INTERRUPTED))
+
+    def trained(self) -> list[RungRecord]:
+        """The rungs that have a model and a score, in the ladder's order."""
+        return [each for each in self.record.rungs if each.score is not None]
+
+    def reserve(self) -> float:
+        """Seconds to keep for the end."""
+        slowest = max([each.cost.predict_seconds_per_1000 for each in self.trained() if each.cost], default=0.0)
+        return reserve_seconds(self.record.budget.seconds, self.record.data.split.test, slowest)
+
+    def _unfit(self, rung: Rung, share: float) -> str | None:
+        trained = self.trained()
+        if reason := rung.unfit_for(self.spec):
+            return reason
+        if rung.combines and len(trained) < 2:
+            return "it needs at least two trained rungs"
+        needed = start_seconds(rung)
+        if trained and share < needed:
+            return f"its share of the budget, {share:.1f} s, is under the {needed:.0f} s that it takes to start"
+        return None
+
+    def _work(self, rung: str, share: float, members: Sequence[str] = (), *, test: bool = False) -> Ending:
+        job = {
+            "folder": str(self.run.path.resolve()),
+            "rung": rung,
+            "task": asdict(self.record.task),
+            "seconds": share,
+            "seed": self.request.seed,
+            "device": self.request.device,
+            "pretrained": self.request.pretrained,
+            "members": list(members),
+            "test": test,
+        }
+        began = time.monotonic()
+
+        def progress(fraction: float, numbers: dict[str, float]) -> None:
+            used = time.monotonic() - began
+            left = used * (1 - fraction) / fraction if fraction > 0.02 else None
+            self.tell(RungProgress(rung, fraction, numbers, left))
+
+        # The worker plans for its share; only when it misjudged that is it killed, and before the reserve is touched.
+        hard = max(share, min(1.5 * share, self.purse.left - self.reserve()))
+        if not self.trained():
+            hard = max(hard, 20.0)  # the first rung is the model that there always is
+        return supervise(job, self.run.outcome(rung), hard, progress)
+
+    def _open_test(self, chosen: RungRecord) -> None:
+        if self.run.test_record(chosen.name) is None:
+            ending = self._work(chosen.name, max(self.purse.left, 60.0), test=True)
+            if ending.how != "ok":
+                said = f"The test rows could not be scored: {ending.reason}."
+                assert self.record.verdict is not None
+                self._save(verdict=replace(self.record.verdict, reason=f"{self.record.verdict.reason} {said}"))
+        self._save(test=self.run.test_record(chosen.name))
+
+    def _add(self, rung: RungRecord) -> None:
+        self._save(rungs=(*self.record.rungs, rung))
+        self.tell(RungEnded(rung))
+
+    def _save(self, **changes: Any) -> None:
+        budget = replace(self.record.budget, spent_seconds=round(self.purse.spent, 3))
+        self.record = replace(self.record, budget=budget, **changes)
+        self.run.save(self.record)

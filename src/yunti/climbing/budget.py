@@ -1,0 +1,108 @@
+"""How long a climb may take, and how the time left is shared among the rungs still to come."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from yunti.errors import OptionError
+from yunti.ladders.rung import Rung
+from yunti.specs import ColumnSpec
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+START_SECONDS = 2.0  # a process that imports scikit-learn and opens the dataset
+TORCH_START_SECONDS = 6.0  # one that also imports torch and builds a network
+SHORTEST_SECONDS = 60.0
+LONGEST_SECONDS = 3600.0
+SECONDS_PER_1000_ROWS = {"image": 6.0, "audio": 10.0, "sequence": 6.0, "text": 6.0}
+SECONDS_PER_1000_ROWS_OF_NUMBERS = 1.0
+
+
+def parse_budget(text: str | float) -> float:
+    """Read a budget such as "90s", "5m", "1h30m" or 300 (seconds).
+
+    Raises:
+        OptionError: it is not a positive time.
+
+    Example:
+        >>> parse_budget("1h30m"), parse_budget(45), parse_budget("2.5m")
+        (5400.0, 45.0, 150.0)
+    """
+    cleaned = str(text).strip().lower().replace(" ", "")
+    if re.fullmatch(r"\d+(\.\d+)?", cleaned):
+        seconds = float(cleaned)
+    elif re.fullmatch(r"(\d+(\.\d+)?[smhd])+", cleaned):
+        seconds = sum(float(number) * UNITS[unit] for number, _, unit in re.findall(r"(\d+(\.\d+)?)([smhd])", cleaned))
+    else:
+        seconds = 0.0
+    if seconds <= 0:
+        raise OptionError(
+            "--budget", "it must be a time such as 90s, 5m or 1h30m", repr(text), "write a number with s, m, h or d"
+        )
+    return seconds
+
+
+def derive_budget(rows: int, columns: Sequence[ColumnSpec]) -> tuple[float, str]:
+    """Propose a budget where none was given: a minute, and more for more rows of dearer kinds, an hour at most.
+
+    Returns:
+        Seconds, and the reason as a clause.
+    """
+    kinds = {column.kind for column in columns}
+    rate = max([SECONDS_PER_1000_ROWS.get(kind, SECONDS_PER_1000_ROWS_OF_NUMBERS) for kind in kinds], default=1.0)
+    seconds = min(LONGEST_SECONDS, max(SHORTEST_SECONDS, 45.0 + rate * rows / 1000))
+    seconds = float(round(seconds / 15) * 15)
+    dear = [kind for kind in SECONDS_PER_1000_ROWS if kind in kinds]
+    what = f"{rows:,} rows" + (f" with {' and '.join(dear)}" if dear else " of table")
+    return seconds, f"derived from {what}; set --budget to change it"
+
+
+@final
+@dataclass(frozen=True)
+class Purse:
+    """The seconds of a climb: when it began, what an earlier part of it spent, and when all must be over.
+
+    Args:
+        seconds: the whole budget.
+        began: `time.monotonic()` at which this process began to spend.
+        spent_before: seconds spent before it was interrupted and resumed.
+    """
+
+    seconds: float
+    began: float
+    spent_before: float = 0.0
+
+    @property
+    def spent(self) -> float:
+        """Seconds spent up to now."""
+        return self.spent_before + time.monotonic() - self.began
+
+    @property
+    def left(self) -> float:
+        """Seconds left, never below 0."""
+        return max(0.0, self.seconds - self.spent)
+
+    def share(self, rung: Rung, later: Sequence[Rung], reserve: float) -> float:
+        """Seconds that a rung may take: its weight against those still to come, of what is left above the reserve."""
+        weights = rung.share + sum(each.share for each in later)
+        return max(0.0, self.left - reserve) * rung.share / weights
+
+
+def start_seconds(rung: Rung) -> float:
+    """Seconds that pass before a rung's process can begin to learn."""
+    return TORCH_START_SECONDS if rung.needs_torch else START_SECONDS
+
+
+def reserve_seconds(budget: float, test_rows: int, slowest_per_1000: float) -> float:
+    """Seconds to keep for the end: loading the chosen model, predicting the test rows once, the intervals, and writing.
+
+    Args:
+        budget: the whole budget in seconds.
+        test_rows: number of test rows.
+        slowest_per_1000: prediction seconds per 1,000 rows of the slowest rung that may be chosen.
+    """
+    predict = 1.5 * slowest_per_1000 * test_rows / 1000
+    return min(0.4 * budget, TORCH_START_SECONDS + 0.02 * budget + predict)

@@ -1,0 +1,234 @@
+"""The main path: read the data, climb rung after rung while the budget lasts, choose, and open the test rows once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import yunti
+from yunti.climbing.ascent import INTERRUPTED, Ascent
+from yunti.climbing.budget import Purse, derive_budget
+from yunti.climbing.events import Finished, Prepared, Stage, Tell
+from yunti.climbing.listen import Listeners
+from yunti.climbing.request import Request, names, seconds_or_none
+from yunti.climbing.run import RunFolder
+from yunti.data.dataset import Dataset, open_dataset, prepare
+from yunti.devices import choose_device, this_machine
+from yunti.errors import OptionError
+from yunti.ladders.find import choose_rungs
+from yunti.records import BudgetRecord, ClimbRecord, Cost, VerdictRecord
+from yunti.specs import Kind, TaskName, TaskSpec
+from yunti.tasks.task import infer_task
+
+if TYPE_CHECKING:
+    from yunti.bundle.bundle import Bundle
+
+
+def climb(  # noqa: PLR0913  (the keywords are the options of the product's main verb)
+    source: object,
+    *,
+    target: str | None = None,
+    test: object | None = None,
+    split: str | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    kinds: Mapping[str, Kind] | None = None,
+    keep: Sequence[str] = (),
+    task: TaskName | None = None,
+    metric: str | None = None,
+    budget: str | float | None = None,
+    rungs: str | Sequence[str] | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    pretrained: str | None = None,
+    out: str | Path | None = None,
+    tell: Tell | None = None,
+    began: float | None = None,
+) -> Climb:
+    """Train models on a data set from the simplest up, within a budget, and choose one.
+
+    Args:
+        source: a file, folder, glob or `sample:NAME`; or a pandas, polars or Arrow table.
+        target: the column to predict; folders of classes and samples know their own.
+        test: a separate source of test rows.
+        split: a column that holds a ready split (train, valid, test).
+        group: a column whose equal values stay on one side of the split, such as a speaker or a patient.
+        time: a column by which to split: train on the earliest rows, test on the latest.
+        kinds: kinds of columns, where the kinds found are wrong: `{"zip": "category"}`.
+        keep: columns to use although they would be left out.
+        task: "classification" or "regression", where the target should not decide.
+        metric: the metric that decides, such as "macro_f1"; accuracy or R² if not given.
+        budget: time for everything, such as "5m" or 300 (seconds); derived from the data if not given.
+        rungs: names of the rungs to climb; all of the ladder if not given.
+        seed: seed of everything random: the same seed on the same machine gives the same scores.
+        device: "auto", "cpu", "cuda" or "mps".
+        pretrained: a local folder or hub name of a pretrained model for the rung of that name.
+        out: the run folder, new or empty; `runs/<name>-<time>` if not given.
+        tell: called with every event (see `yunti.climbing.events`).
+        began: `time.monotonic()` from which the budget counts; now if not given.
+
+    Returns:
+        The finished climb. Interrupted by Ctrl-C, it holds what was done until then.
+
+    Raises:
+        InputError: the data or an option cannot be used.
+
+    Example:
+        >>> import yunti
+        >>> climb = yunti.climb("sample:penguins", budget="60s")  # doctest: +SKIP
+        >>> climb.best.predict("new.csv")  # doctest: +SKIP
+    """
+    request = Request(
+        source=str(source) if isinstance(source, str | Path) else None,
+        target=target,
+        test=str(test) if isinstance(test, str | Path) else None,
+        split=split,
+        group=group,
+        time=time,
+        kinds=dict(kinds or {}),
+        keep=tuple(keep),
+        task=task,
+        metric=metric,
+        budget_seconds=seconds_or_none(budget),
+        rungs=names(rungs),
+        seed=seed,
+        device=device,
+        pretrained=pretrained,
+    )
+    began = _now() if began is None else began
+    chosen_device = choose_device(device).name
+    run = RunFolder.make(out, request.source, request)
+    with Listeners(run, tell) as tell_all:
+        dataset = prepare(source, request.data_options(test), run.prepared, lambda *at: tell_all(Stage(*at)))
+        return _go(run, replace(request, device=chosen_device), dataset, began, tell_all)
+
+
+def resume(folder: str | Path, tell: Tell | None = None, began: float | None = None) -> Climb:
+    """Go on with a climb that was killed or interrupted: finished rungs are kept, the others are trained.
+
+    Args:
+        folder: the run folder.
+        tell: called with every event.
+        began: `time.monotonic()` from which the rest of the budget counts; now if not given.
+
+    Raises:
+        OptionError: the folder is not a run folder, or its data were an object in memory that was not yet laid out.
+    """
+    began = _now() if began is None else began
+    run = RunFolder.open(folder)
+    request = run.request
+    record = run.record
+    if record is not None and record.test is not None:
+        return Climb(run.path, record)
+    with Listeners(run, tell) as tell_all:
+        if (run.prepared / "dataset.json").is_file():
+            dataset = open_dataset(run.prepared)
+        elif request.source is None:
+            raise OptionError(
+                f"--resume {folder}", "its data must be there", "they were an object in memory", "start the climb anew"
+            )
+        else:
+            options = request.data_options()
+            dataset = prepare(request.source, options, run.prepared, lambda *at: tell_all(Stage(*at)))
+        return _go(run, replace(request, device=choose_device(request.device).name), dataset, began, tell_all)
+
+
+def _go(run: RunFolder, request: Request, dataset: Dataset, began: float, tell: Tell) -> Climb:
+    task = infer_task(dataset.task, dataset.target.name, dataset.classes, request.metric)
+    rungs = choose_rungs(task.name, request.rungs)
+    record = _begin(run, request, dataset, task)
+    purse = Purse(record.budget.seconds, began, record.budget.spent_seconds)
+    tell(Prepared(record.data, task, record.budget, record.machine, str(run.path)))
+    ascent = Ascent(run, request, dataset, record, purse, tell)
+    try:
+        for place, rung in enumerate(rungs):
+            ascent.step(rung, rungs[place + 1 :])
+        ascent.conclude(open_test=True)
+    except KeyboardInterrupt:
+        ascent.interrupt(rungs)
+        if not ascent.trained():
+            raise
+        ascent.conclude(open_test=False)
+    tell(Finished(ascent.record))
+    return Climb(run.path, ascent.record)
+
+
+def _begin(run: RunFolder, request: Request, dataset: Dataset, task: TaskSpec) -> ClimbRecord:
+    """Return the record to go on with: the saved one without what an interruption left open, or a new one."""
+    saved = run.record
+    if saved is not None:
+        kept = tuple(each for each in saved.rungs if each.reason != INTERRUPTED)
+        return replace(saved, rungs=kept, verdict=None)
+    if request.budget_seconds is None:
+        seconds, reason = derive_budget(dataset.record.rows, dataset.columns)
+    else:
+        seconds, reason = request.budget_seconds, "asked for"
+    record = ClimbRecord(
+        data=dataset.record,
+        task=task,
+        machine=asdict(this_machine()) | {"device": request.device},
+        budget=BudgetRecord(seconds, 0.0, reason),
+        settings=asdict(request),
+        yunti=yunti.__version__,
+        created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    )
+    run.save(record)
+    return record
+
+
+@final
+class Climb:
+    """A climb that has ended: its numbers, its verdict and its models."""
+
+    def __init__(self, folder: Path, record: ClimbRecord) -> None:
+        self.folder = folder
+        self.record = record
+
+    @property
+    def verdict(self) -> VerdictRecord:
+        """The chosen rung and why."""
+        assert self.record.verdict is not None
+        return self.record.verdict
+
+    @property
+    def best(self) -> Bundle:
+        """The chosen rung's bundle, ready to predict."""
+        return self.model(self.verdict.chosen)
+
+    def model(self, rung: str) -> Bundle:
+        """Load the bundle of any rung that was trained.
+
+        Raises:
+            OptionError: the rung was not trained.
+        """
+        from yunti.bundle.bundle import load_bundle
+
+        record = self.record.rung(rung)
+        if record is None or record.bundle is None:
+            trained = ", ".join(each.name for each in self.record.rungs if each.bundle)
+            raise OptionError(
+                rung, "the rung must have been trained in this climb", "it was not", f"take one of {trained}"
+            )
+        return load_bundle(self.folder / record.bundle)
+
+    def table(self) -> Any:
+        """Return the ladder as an Arrow table: one row a rung with its score, interval and costs."""
+        import pyarrow as pa
+
+        rungs = self.record.rungs
+        columns = {name: [getattr(rung, name) for rung in rungs] for name in ("name", "era", "status", "reason")}
+        for name in ("valid", "low", "high"):
+            columns[name] = [getattr(rung.score, name, None) for rung in rungs]
+        for name in (each.name for each in fields(Cost)):
+            columns[name] = [getattr(rung.cost, name, None) for rung in rungs]
+        return pa.table(columns)
+
+    def __repr__(self) -> str:
+        return f"Climb({str(self.folder)!r}: {self.verdict.reason})"
+
+
+def _now() -> float:
+    return time.monotonic()

@@ -1,0 +1,85 @@
+"""Make the ensemble of the rungs that were trained, and judge it on rows that its weights have not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yunti.bundle.bundle import load_bundle
+from yunti.climbing.run import RunFolder
+from yunti.data.dataset import Dataset
+from yunti.errors import RungError
+from yunti.ladders.prediction.ensemble import Ensemble, Loss, Member, greedy_weights
+from yunti.ladders.rung import Rung
+from yunti.models.contract import Model
+from yunti.seeds import generator
+from yunti.specs import Spec, TaskSpec
+
+FOLDS = 5
+
+
+def combine(
+    run: RunFolder, dataset: Dataset, spec: Spec, members: Sequence[str], rung: Rung
+) -> tuple[Model, NDArray[Any]]:
+    """Choose the weights of the trained rungs on the validation rows.
+
+    Returns:
+        The ensemble, and its predictions for the validation rows, each made with weights chosen on the other folds:
+        scoring the final weights on the rows that chose them would flatter the ensemble.
+
+    Raises:
+        RungError: the weights all fall on one model.
+    """
+    predictions = [np.asarray(run.valid_predictions(name), dtype=np.float64) for name in members]
+    target = dataset.valid.target
+    loss = smooth_loss(spec.task)
+    weights = greedy_weights(predictions, target, loss)
+    if np.count_nonzero(weights) < 2:
+        alone = members[int(np.argmax(weights))]
+        raise RungError(
+            rung.name, "an average must do better than its best member", f"{alone} alone does best", "it is left out"
+        )
+    chosen = []
+    for name, weight in zip(members, weights, strict=True):
+        if weight > 0:
+            bundle = load_bundle(run.model(name))
+            chosen.append(Member(name, bundle.size, float(weight), bundle.model))
+    return Ensemble(spec, chosen), _cross_fitted(predictions, target, loss, spec.seed)
+
+
+def smooth_loss(task: TaskSpec) -> Loss:
+    """Return the loss that weights are chosen by: log-loss for classes; absolute or squared error for values.
+
+    Accuracy moves in steps, which on few rows lets chance choose.
+    """
+    if task.name == "classification":
+        return _log_loss
+    return _absolute_error if task.metric == "mae" else _squared_error
+
+
+def _log_loss(target: NDArray[Any], prediction: NDArray[Any]) -> float:
+    chosen = prediction[np.arange(len(target)), target]
+    return float(-np.mean(np.log(np.clip(chosen, 1e-7, 1.0))))
+
+
+def _absolute_error(target: NDArray[Any], prediction: NDArray[Any]) -> float:
+    return float(np.mean(np.abs(target - prediction)))
+
+
+def _squared_error(target: NDArray[Any], prediction: NDArray[Any]) -> float:
+    return float(np.mean((target - prediction) ** 2))
+
+
+def _cross_fitted(predictions: Sequence[NDArray[Any]], target: NDArray[Any], loss: Loss, seed: int) -> NDArray[Any]:
+    folds = generator(seed, "ensemble", "folds").permutation(len(target)) % FOLDS
+    result = np.zeros_like(predictions[0])
+    for fold in range(FOLDS):
+        inside, outside = folds == fold, folds != fold
+        if not inside.any() or not outside.any():
+            continue
+        weights = greedy_weights([each[outside] for each in predictions], target[outside], loss)
+        result[inside] = sum(weight * each[inside] for weight, each in zip(weights, predictions, strict=True))
+    return result

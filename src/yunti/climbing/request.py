@@ -1,0 +1,78 @@
+"""What the user asked for: everything that a climb needs to be repeated or resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+from yunti.climbing.budget import parse_budget
+from yunti.data.dataset import DataOptions
+from yunti.specs import Kind, TaskName
+
+
+@final
+@dataclass(frozen=True)
+class Request:
+    """The options of a climb, as `request.json` holds them.
+
+    Args:
+        source: the source of the data as the user named it, or None for an object in memory.
+        target: the column to predict.
+        test: a separate source of test rows.
+        split: a column that holds a ready split.
+        group: a column whose equal values stay on one side of the split.
+        time: a column by which the split is made: train on the earliest rows, test on the latest.
+        kinds: kinds of columns that the user sets.
+        keep: columns to use although the doctor would leave them out.
+        task: classification or regression, where the target should not decide.
+        metric: the metric that decides.
+        budget_seconds: seconds for the whole climb; None derives them from the data.
+        rungs: names of the rungs to climb; None takes the whole ladder.
+        seed: seed of everything random.
+        device: "auto", "cpu", "cuda" or "mps".
+        pretrained: local folder or hub name of a pretrained model.
+    """
+
+    source: str | None
+    target: str | None = None
+    test: str | None = None
+    split: str | None = None
+    group: str | None = None
+    time: str | None = None
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    keep: tuple[str, ...] = ()
+    task: TaskName | None = None
+    metric: str | None = None
+    budget_seconds: float | None = None
+    rungs: tuple[str, ...] | None = None
+    seed: int = 0
+    device: str = "auto"
+    pretrained: str | None = None
+
+    def data_options(self, test: object | None = None) -> DataOptions:
+        """Return the part that concerns reading and splitting; `test` may be an object in memory."""
+        return DataOptions(
+            target=self.target,
+            test=self.test if test is None else test,
+            split=self.split,
+            group=self.group,
+            time=self.time,
+            kinds=dict(self.kinds),
+            task=self.task,
+            keep=self.keep,
+            seed=self.seed,
+        )
+
+
+def names(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """Read a list of names given as "a,b" or as a sequence; None stays None."""
+    if given is None:
+        return None
+    parts = given.split(",") if isinstance(given, str) else list(given)
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def seconds_or_none(budget: str | float | None) -> float | None:
+    """Read a budget, if one was given."""
+    return None if budget is None else parse_budget(budget)

@@ -1,0 +1,126 @@
+"""The run folder: complete at every moment, so that a climb killed anywhere can go on from what is there.
+
+request.json     what was asked         climb.json      every number
+prepared/        the dataset            outcomes/RUNG/  a rung's record, its validation predictions, its output
+models/RUNG/     bundles                log.jsonl       every event
+tensorboard/     scalars a rung         quarantine.jsonl  rows that could not be read
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yunti.climbing.request import Request
+from yunti.errors import OptionError, SourceError
+from yunti.records import ClimbRecord, RungRecord, TestRecord, from_json, to_json, write_atomic
+
+
+@final
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths and files of one run."""
+
+    path: Path
+
+    @staticmethod
+    def make(out: str | Path | None, source: str | None, request: Request) -> RunFolder:
+        """Create the folder of a new run and write the request.
+
+        Args:
+            out: exactly this folder; None makes `runs/<name>-<time>`.
+            source: the source's name, from which the default name is made.
+            request: what was asked.
+
+        Raises:
+            OptionError: the folder holds something already, or cannot be made.
+        """
+        path = Path(out) if out is not None else _fresh(source)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            mend = "give another folder" if not (path / "request.json").exists() else f"use --resume {path} to go on"
+            raise OptionError(f"--out {path}", "the run folder must be new or empty", "it holds something", mend)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            write_atomic(path / "request.json", to_json(request))
+        except OSError as error:
+            raise OptionError(
+                f"--out {path}", "the run folder must be writable", error.strerror or str(error), "give another folder"
+            ) from error
+        return RunFolder(path)
+
+    @staticmethod
+    def open(folder: str | Path) -> RunFolder:
+        """Open the folder of an earlier run.
+
+        Raises:
+            OptionError: it is not a run folder.
+        """
+        path = Path(folder)
+        if not (path / "request.json").is_file():
+            what = "it holds no request.json" if path.is_dir() else "there is no such folder"
+            raise OptionError(f"--resume {path}", "it must be the folder of an earlier climb", what, "check its name")
+        return RunFolder(path)
+
+    @property
+    def request(self) -> Request:
+        """What was asked."""
+        return from_json(Request, (self.path / "request.json").read_text(), str(self.path / "request.json"))
+
+    @property
+    def prepared(self) -> Path:
+        """Folder of the dataset."""
+        return self.path / "prepared"
+
+    @property
+    def record(self) -> ClimbRecord | None:
+        """The record as it was last saved, if there is one."""
+        path = self.path / "climb.json"
+        return from_json(ClimbRecord, path.read_text(), str(path)) if path.is_file() else None
+
+    def save(self, record: ClimbRecord) -> None:
+        """Write `climb.json`, whole or not at all."""
+        try:
+            write_atomic(self.path / "climb.json", to_json(record))
+        except OSError as error:
+            raise SourceError(
+                str(self.path), "the run folder must stay writable", error.strerror or str(error), "free the disk"
+            ) from error
+
+    def model(self, rung: str) -> Path:
+        """Folder of a rung's bundle."""
+        return self.path / "models" / rung
+
+    def outcome(self, rung: str) -> Path:
+        """Folder of what a rung's process left besides its bundle."""
+        return self.path / "outcomes" / rung
+
+    def rung_record(self, rung: str) -> RungRecord | None:
+        """The record that a rung's process wrote as its last act, if it did."""
+        path = self.outcome(rung) / "record.json"
+        return from_json(RungRecord, path.read_text(), str(path)) if path.is_file() else None
+
+    def test_record(self, rung: str) -> TestRecord | None:
+        """The test score that was measured for a rung, if it was."""
+        path = self.outcome(rung) / "test.json"
+        return from_json(TestRecord, path.read_text(), str(path)) if path.is_file() else None
+
+    def valid_predictions(self, rung: str) -> NDArray[np.float64]:
+        """A rung's predictions for the validation rows, memory-mapped."""
+        predictions: NDArray[np.float64] = np.load(self.outcome(rung) / "valid.npy", mmap_mode="r", allow_pickle=False)
+        return predictions
+
+
+def _fresh(source: str | None) -> Path:
+    stem = Path(source.removeprefix("sample:")).name.split(".")[0] if source else "frame"
+    stem = re.sub(r"[^\w-]+", "-", stem).strip("-") or "climb"
+    base = Path("runs") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    path, number = base, 2
+    while path.exists():
+        path, number = base.with_name(f"{base.name}-{number}"), number + 1
+    return path

@@ -1,0 +1,240 @@
+"""The process of one rung: build, train, predict the validation rows, measure, write the bundle; or open the test rows.
+
+Run as `python -m yunti.climbing.worker FD`, with a job as one line of JSON on standard input and progress as lines of
+JSON written to the file descriptor. When standard input closes, the parent is gone and this process ends itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yunti.bundle.format import About
+from yunti.climbing.run import RunFolder
+from yunti.data.dataset import Dataset, open_dataset
+from yunti.data.table import Table
+from yunti.devices import cores, energy_wh, peak_memory_bytes
+from yunti.errors import RungError, YuntiError
+from yunti.ladders.find import find_rung
+from yunti.ladders.rung import Rung
+from yunti.models.contract import Model, Size, Watch
+from yunti.records import Cost, RungRecord, Score, TestRecord, from_json, to_json, write_atomic
+from yunti.specs import Spec, TaskSpec
+from yunti.tasks.intervals import interval
+from yunti.tasks.task import score, scores
+from yunti.training import train
+
+PROBE_ROWS = 8
+TIMED_ROWS = 1000
+REPORT_SECONDS = 0.2
+FINISH_SHARE = 0.15  # of a rung's share is kept for predicting, measuring and writing the bundle
+
+Send = Callable[[dict[str, Any]], None]
+
+
+@final
+@dataclass(frozen=True)
+class Job:
+    """What a worker is told.
+
+    Args:
+        folder: the run folder.
+        rung: the rung's name.
+        task: what is asked.
+        seconds: its share of the budget.
+        seed: the climb's seed.
+        device: where networks run.
+        pretrained: the pretrained model that was given, if one.
+        members: for a rung that combines others: the names of the trained ones.
+        test: whether to open the test rows for the trained rung instead of training it.
+    """
+
+    folder: str
+    rung: str
+    task: TaskSpec
+    seconds: float
+    seed: int
+    device: str
+    pretrained: str | None = None
+    members: tuple[str, ...] = ()
+    test: bool = False
+
+
+def main() -> None:
+    """Do the job that stands on standard input."""
+    began = time.monotonic()
+    job = from_json(Job, sys.stdin.readline(), "the worker's job")
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, str(cores()))
+    with os.fdopen(int(sys.argv[1]), "wb", buffering=0) as pipe:
+        send = functools.partial(_write, pipe)
+        try:
+            (open_test if job.test else train_rung)(job, began, send)
+        except YuntiError as error:
+            send({"error": str(error)})
+            sys.exit(1)
+        except MemoryError:
+            send({"error": "it needed more memory than there is"})
+            sys.exit(1)
+
+
+def train_rung(job: Job, began: float, send: Send) -> None:
+    """Train one rung, or combine the trained ones, and leave its bundle, predictions and record in the run folder."""
+    run = RunFolder(Path(job.folder))
+    dataset = open_dataset(run.prepared)
+    rung = find_rung(job.task.name, job.rung)
+    spec = Spec(dataset.columns, job.task, len(dataset.train), job.seed, job.device, job.pretrained)
+    watch = Watch(began + job.seconds * (1 - FINISH_SHARE), _reporter(send))
+    if rung.combines:
+        from yunti.climbing.combine import combine
+
+        model, predictions = combine(run, dataset, spec, job.members, rung)
+    else:
+        model = rung.build(spec, Size())
+        train(model, dataset.train, dataset.valid, watch)
+    fit_seconds = time.monotonic() - began
+    predictions = predictions if rung.combines else model.predict(dataset.valid.table)
+    _check(predictions, rung)
+    per_1000 = _predict_seconds(model, dataset.valid.table)
+    bytes_on_disk = _save(run, rung, model, dataset, job, predictions)
+    cost = _cost(model, fit_seconds, per_1000, bytes_on_disk)
+    if rung.combines:
+        cost = with_members(cost, [run.rung_record(name) for name in model.plan["weights"]])
+    _leave_record(run, rung, model, dataset, job, predictions, cost)
+
+
+def open_test(job: Job, began: float, send: Send) -> None:
+    """Predict the test rows with the chosen rung's bundle, as a user would load it, and score them."""
+    from yunti.bundle.bundle import load_bundle
+
+    run = RunFolder(Path(job.folder))
+    dataset = open_dataset(run.prepared)
+    bundle = load_bundle(run.model(job.rung))
+    test = dataset.open_test()
+    predictions = bundle.predict_table(test.table)
+    low, high = interval(job.task, test.target, predictions, seed=job.seed, clusters=dataset.clusters("test"))
+    every = scores(job.task, test.target, predictions)
+    record = TestRecord(job.rung, score(job.task, test.target, predictions), low, high, every)
+    np.save(run.outcome(job.rung) / "test.npy", predictions)
+    write_atomic(run.outcome(job.rung) / "test.json", to_json(record))
+
+
+def _check(predictions: NDArray[Any], rung: Rung) -> None:
+    if not np.isfinite(predictions).all():
+        raise RungError(rung.name, "its predictions must be finite", "some are not", "the rung is set aside")
+
+
+def _predict_seconds(model: Model, table: Table) -> float:
+    rows = min(len(table), TIMED_ROWS)
+    part = table.take(slice(0, rows))
+    began = time.perf_counter()
+    model.predict(part)
+    return (time.perf_counter() - began) * 1000 / rows
+
+
+def _save(run: RunFolder, rung: Rung, model: Model, dataset: Dataset, job: Job, predictions: NDArray[Any]) -> int:
+    from yunti.bundle.format import save_bundle
+
+    about = About(
+        columns=dataset.columns,
+        target=dataset.target,
+        task=job.task,
+        data=asdict(dataset.record),
+        scores=scores(job.task, dataset.valid.target, predictions),
+        rung={"name": rung.name, "era": rung.era, "idea": rung.idea, "source": rung.source, "plan": model.plan},
+    )
+    folder = run.model(rung.name)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return save_bundle(folder, model, rung.name, Size(), about, dataset.valid.table.take(slice(0, PROBE_ROWS)))
+
+
+def _cost(model: Model, fit_seconds: float, per_1000: float, bytes_on_disk: int) -> Cost:
+    usage = os.times()
+    cpu_seconds = usage.user + usage.system + usage.children_user + usage.children_system
+    peak = peak_memory_bytes()
+    return Cost(
+        train_seconds=round(fit_seconds, 3),
+        cpu_seconds=round(cpu_seconds, 3),
+        predict_seconds_per_1000=per_1000,
+        peak_memory_bytes=peak,
+        parameters=model.parameters,
+        bytes=bytes_on_disk,
+        train_flops=model.train_flops,
+        energy_wh=energy_wh(cpu_seconds, fit_seconds, peak),
+    )
+
+
+def with_members(cost: Cost, members: Sequence[RungRecord | None]) -> Cost:
+    """Add what the members cost to train: whoever wants the combination must train them too."""
+    costs = [member.cost for member in members if member is not None and member.cost is not None]
+    return replace(
+        cost,
+        train_seconds=cost.train_seconds + sum(each.train_seconds for each in costs),
+        cpu_seconds=cost.cpu_seconds + sum(each.cpu_seconds for each in costs),
+        peak_memory_bytes=max([cost.peak_memory_bytes, *(each.peak_memory_bytes for each in costs)]),
+        train_flops=cost.train_flops + sum(each.train_flops for each in costs),
+        energy_wh=cost.energy_wh + sum(each.energy_wh for each in costs),
+    )
+
+
+def _leave_record(
+    run: RunFolder, rung: Rung, model: Model, dataset: Dataset, job: Job, predictions: NDArray[Any], cost: Cost
+) -> None:
+    target, clusters = dataset.valid.target, dataset.clusters("valid")
+    low, high = interval(job.task, target, predictions, seed=job.seed, clusters=clusters)
+    stopped = str(model.plan.get("stopped", ""))
+    record = RungRecord(
+        name=rung.name,
+        era=rung.era,
+        status="stopped" if stopped else "done",
+        reason=stopped,
+        score=Score(job.task.metric, score(job.task, target, predictions), low, high),
+        cost=cost,
+        bundle=f"models/{rung.name}",
+        scores=scores(job.task, target, predictions),
+        plan=model.plan,
+    )
+    folder = run.outcome(rung.name)
+    np.save(folder / "valid.npy", predictions)
+    write_atomic(folder / "record.json", to_json(record))
+
+
+def _reporter(send: Send) -> Callable[[float, dict[str, float]], None]:
+    last = 0.0
+
+    def report(fraction: float, numbers: dict[str, float]) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= REPORT_SECONDS or "valid" in numbers or fraction >= 1:
+            last = now
+            send({"fraction": fraction, "numbers": {name: float(value) for name, value in numbers.items()}})
+
+    return report
+
+
+def _write(pipe: Any, message: dict[str, Any]) -> None:
+    try:
+        pipe.write(json.dumps(message).encode() + b"\n")
+    except BrokenPipeError:
+        os._exit(1)  # the parent is gone
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

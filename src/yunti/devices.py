@@ -1,0 +1,153 @@
+"""What this machine has, and which device networks run on: each choice with its reason."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from yunti.errors import OptionError, nearest
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine a climb runs on.
+
+    Args:
+        processor: the processor's name.
+        cores: processor cores that this process may use.
+        memory_bytes: memory that this process may use.
+        system: operating system and its release.
+        python: Python's version.
+    """
+
+    processor: str
+    cores: int
+    memory_bytes: int
+    system: str
+    python: str
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where networks run, and why there."""
+
+    name: str
+    reason: str
+
+
+def this_machine() -> Machine:
+    """Describe the machine, within the limits of the container it may be in."""
+    return Machine(
+        _processor(), cores(), memory_bytes(), f"{platform.system()} {platform.release()}", platform.python_version()
+    )
+
+
+def cores() -> int:
+    """Count the processor cores that this process may use: its affinity, cut by the container's quota."""
+    count = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    quota = _read("/sys/fs/cgroup/cpu.max").split()
+    if len(quota) == 2 and quota[0].isdigit():
+        count = min(count, max(1, round(int(quota[0]) / int(quota[1]))))
+    return count
+
+
+def memory_bytes() -> int:
+    """Bytes of memory that this process may use: the machine's, cut by the container's limit."""
+    total = int(os.sysconf("SC_PAGE_SIZE")) * int(os.sysconf("SC_PHYS_PAGES"))
+    limit = _read("/sys/fs/cgroup/memory.max")
+    return min(total, int(limit)) if limit.isdigit() else total
+
+
+def available_bytes() -> int:
+    """Bytes of memory that are free or can be freed now."""
+    for line in _read("/proc/meminfo").splitlines():
+        if line.startswith("MemAvailable:"):
+            return min(int(line.split()[1]) * 1024, memory_bytes())
+    return memory_bytes()
+
+
+def resident_bytes(pid: int) -> int:
+    """Bytes of memory that a process holds of its own, without the files it has mapped; 0 when it is gone."""
+    for line in _read(f"/proc/{pid}/status").splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def peak_memory_bytes() -> int:
+    """Bytes of memory that this process held at most since it began (mapped files that were resident included)."""
+    for line in _read("/proc/self/status").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def choose_device(asked: str = "auto") -> Device:
+    """Choose where networks run. Never imports torch here; a GPU is asked for in a process of its own.
+
+    Args:
+        asked: "auto", "cpu", "cuda" or "mps".
+
+    Raises:
+        OptionError: the name is unknown, or torch does not see that device.
+    """
+    if asked not in DEVICES:
+        raise OptionError("--device", f"it must be one of {', '.join(DEVICES)}", repr(asked), nearest(asked, DEVICES))
+    if asked == "cpu":
+        return Device("cpu", "asked for")
+    wanted = [asked] if asked != "auto" else [name for name in ("cuda", "mps") if _may_have(name)]
+    for name in wanted:
+        if _torch_sees(name):
+            return Device(name, "asked for" if asked != "auto" else f"torch sees a {name} device")
+    if asked != "auto":
+        raise OptionError(
+            f"--device {asked}", "torch must see that device", "it does not", "use --device cpu or install its driver"
+        )
+    return Device("cpu", "no GPU was found")
+
+
+def energy_wh(cpu_seconds: float, wall_seconds: float, memory: int) -> float:
+    """Estimate the energy of a computation in watt-hours.
+
+    E = (c · 12 W + t · m · 0.3725 W) / 3600, with c the busy core-seconds, t the wall-clock seconds and m the peak
+    memory in GB: the terms and the constants (a usual server core, and memory a gigabyte) of Green Algorithms
+    (Lannelongue, Grealey and Inouye, 2021, Advanced Science 8, 2100707), without the data centre's overhead.
+    """
+    return (cpu_seconds * 12.0 + wall_seconds * memory / 1e9 * 0.3725) / 3600
+
+
+def _may_have(name: str) -> bool:
+    if name == "cuda":
+        return Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists()
+    return sys.platform == "darwin" and platform.machine() == "arm64"
+
+
+def _torch_sees(name: str) -> bool:
+    probe = "torch.cuda.is_available()" if name == "cuda" else "torch.backends.mps.is_available()"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import torch; print({probe})"], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() == "True"
+
+
+def _processor() -> str:
+    for line in _read("/proc/cpuinfo").splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""

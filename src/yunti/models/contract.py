@@ -1,0 +1,146 @@
+"""What every model can do.
+
+A `Model` predicts, counts its cost, and gives and takes its state. An `Estimator` also fits itself. A network (see
+`yunti.models.network`) also says its loss, and the engine in `yunti.training` fits it.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yunti.data.table import Examples, Table
+from yunti.specs import Spec
+
+
+@final
+@dataclass(frozen=True)
+class Size:
+    """The one dial from which a rung derives width, depth, batch, steps and learning rate.
+
+    Args:
+        dial: 1.0 is the rung's usual size for this data; 0.5 is half the width, 2.0 twice.
+    """
+
+    dial: float = 1.0
+
+
+@final
+@dataclass
+class Parts:
+    """A model's whole learned state in forms that can be stored without pickle.
+
+    Args:
+        arrays: name -> array; stored as safetensors.
+        facts: plain JSON values.
+        texts: name -> text, such as LightGBM's own model text.
+        objects: name -> scikit-learn estimator; stored by skops under an audited list of types.
+    """
+
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    objects: dict[str, Any] = field(default_factory=dict)
+
+    def put(self, prefix: str, other: Parts) -> None:
+        """Add another model's parts under `prefix/`."""
+        self.arrays.update({f"{prefix}/{name}": value for name, value in other.arrays.items()})
+        self.facts[prefix] = other.facts
+        self.texts.update({f"{prefix}/{name}": value for name, value in other.texts.items()})
+        self.objects.update({f"{prefix}/{name}": value for name, value in other.objects.items()})
+
+    def get(self, prefix: str) -> Parts:
+        """Return the parts that were put under `prefix/`."""
+        start = f"{prefix}/"
+        return Parts(
+            {name.removeprefix(start): value for name, value in self.arrays.items() if name.startswith(start)},
+            self.facts.get(prefix, {}),
+            {name.removeprefix(start): value for name, value in self.texts.items() if name.startswith(start)},
+            {name.removeprefix(start): value for name, value in self.objects.items() if name.startswith(start)},
+        )
+
+
+@final
+@dataclass(frozen=True)
+class Watch:
+    """The time a fit may take, and whom it tells how far it is.
+
+    Args:
+        deadline: `time.monotonic()` at which the fit must have ended, with something usable in hand.
+        report: called with the fraction done (0 to 1) and named numbers such as `loss=...`, `valid=...`, `step=...`.
+    """
+
+    deadline: float = float("inf")
+    report: Callable[[float, dict[str, float]], None] = lambda _fraction, _numbers: None
+
+    @property
+    def left(self) -> float:
+        """Seconds left, never below 0."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    def tell(self, fraction: float, **numbers: float) -> None:
+        """Report how far the fit is."""
+        self.report(min(1.0, max(0.0, fraction)), numbers)
+
+    def part(self, start: float, stop: float, seconds: float | None = None) -> Watch:
+        """Return a watch for a section of the work, whose 0..1 is shown as start..stop."""
+        deadline = self.deadline if seconds is None else min(self.deadline, time.monotonic() + seconds)
+        report = self.report
+        return Watch(deadline, lambda fraction, numbers: report(start + (stop - start) * fraction, numbers))
+
+
+class Model(ABC):
+    """A predictor for the rows of a table.
+
+    Args:
+        spec: the columns and the task it was built for.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+
+    @abstractmethod
+    def predict(self, table: Table) -> NDArray[np.float32 | np.float64]:
+        """Predict every row.
+
+        Returns:
+            Probabilities of shape (rows, classes), float32, rows summing to 1; or values of shape (rows,), float64,
+            in the unit of the target.
+        """
+
+    @property
+    @abstractmethod
+    def parameters(self) -> int:
+        """Number of learned numbers."""
+
+    @property
+    @abstractmethod
+    def train_flops(self) -> float:
+        """Counted floating-point operations of the fit that was done."""
+
+    @property
+    @abstractmethod
+    def plan(self) -> dict[str, Any]:
+        """What was derived (sizes, rates, epochs, regularisation) and why: plain JSON values for people to read."""
+
+    @abstractmethod
+    def parts(self) -> Parts:
+        """Return the whole learned state."""
+
+    @abstractmethod
+    def restore(self, parts: Parts) -> None:
+        """Take the learned state back; the model then predicts as the one that gave it."""
+
+
+class Estimator(Model):
+    """A model that fits itself."""
+
+    @abstractmethod
+    def fit(self, train: Examples, valid: Examples, watch: Watch) -> None:
+        """Learn from the training rows; choose regularisation and when to stop on the validation rows."""

@@ -1,0 +1,232 @@
+"""The frozen results of a climb and their JSON form, `climb.json` format 1. No torch, no numpy.
+
+Fields may be added, never renamed: people keep these files.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from yunti.errors import SourceError
+from yunti.specs import ColumnSpec, Era, TaskSpec
+
+Status = Literal["done", "skipped", "failed", "stopped"]
+Severity = Literal["note", "warning", "left out", "broken"]
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something the doctor found in the data.
+
+    Args:
+        code: short name of the check, such as "leak", "index", "constant", "duplicates", "missing".
+        severity: "note" (good to know), "warning" (look at it), "left out" (a column that is not used because of it),
+            "broken" (rows that were set aside).
+        message: one sentence for people.
+        column: the column concerned, if one.
+        file: the file concerned, if one.
+        row: the first row concerned, 1-based as the user counts data rows, if one.
+        count: how many rows are concerned.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    column: str | None = None
+    file: str | None = None
+    row: int | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class SplitRecord:
+    """How many rows stand in each part, and how they were divided."""
+
+    train: int
+    valid: int
+    test: int
+    how: str = ""
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """What was read and how it was understood."""
+
+    source: str
+    rows: int
+    columns: tuple[ColumnSpec, ...]
+    split: SplitRecord
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Score:
+    """The metric that decides, on the validation rows, with a 95 % bootstrap interval."""
+
+    metric: str
+    valid: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a rung cost, measured in its own process. FLOPs and parameters are counted, energy is estimated."""
+
+    train_seconds: float
+    cpu_seconds: float
+    predict_seconds_per_1000: float
+    peak_memory_bytes: int
+    parameters: int
+    bytes: int
+    train_flops: float
+    energy_wh: float
+
+
+@dataclass(frozen=True)
+class RungRecord:
+    """One rung of the climb: trained, or why not.
+
+    `plan` holds what was derived for it (width, depth, epochs, learning rate, ...) with the reasons; `scores` every
+    metric of the task on the validation rows.
+    """
+
+    name: str
+    era: Era
+    status: Status
+    reason: str = ""
+    score: Score | None = None
+    cost: Cost | None = None
+    forecast: dict[str, Any] | None = None
+    bundle: str | None = None
+    scores: dict[str, float] = field(default_factory=dict)
+    plan: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BudgetRecord:
+    """Seconds that were allowed and spent, wall clock, everything included."""
+
+    seconds: float
+    spent_seconds: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """Something that could be done next and what it would bring."""
+
+    action: str
+    gain: float | None = None
+    low: float | None = None
+    high: float | None = None
+    cost_seconds: float | None = None
+    worth_it: bool | None = None
+
+
+@dataclass(frozen=True)
+class VerdictRecord:
+    """The chosen rung and why, in one sentence."""
+
+    chosen: str
+    reason: str
+    next: tuple[NextStep, ...] = ()
+
+
+@dataclass(frozen=True)
+class TestRecord:
+    """The score of the chosen rung on the test rows, opened once, with a 95 % bootstrap interval."""
+
+    __test__ = False  # not a pytest class
+
+    rung: str
+    score: float
+    low: float
+    high: float
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ClimbRecord:
+    """All numbers of a climb: what `climb.json` holds."""
+
+    data: DataRecord
+    task: TaskSpec
+    machine: dict[str, Any]
+    budget: BudgetRecord
+    rungs: tuple[RungRecord, ...] = ()
+    verdict: VerdictRecord | None = None
+    test: TestRecord | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    yunti: str = ""
+    created: str = ""
+    format: int = FORMAT
+
+    def rung(self, name: str) -> RungRecord | None:
+        """Return the record of the rung of this name, if it is there."""
+        return next((each for each in self.rungs if each.name == name), None)
+
+
+Record = TypeVar("Record")
+
+
+@functools.cache
+def _adapter(kind: type[Any]) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def to_json(record: Any) -> str:
+    """Write a frozen record as indented JSON; NaN and infinities become null."""
+    return json.dumps(_finite(asdict(record)), indent=2, ensure_ascii=False) + "\n"
+
+
+def from_json(kind: type[Record], text: str, where: str = "climb.json") -> Record:
+    """Read a record of this kind from JSON text, checking every field.
+
+    Unknown fields are passed over, so that files of later versions can be read.
+
+    Raises:
+        SourceError: the text is not JSON, or a field is missing or of another type.
+    """
+    from pydantic import ValidationError
+
+    try:
+        record: Record = _adapter(kind).validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise SourceError(
+            where, f"it must hold a {kind.__name__}", f"{place}: {first['msg']}", "make it anew, or restore the file"
+        ) from error
+    return record
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return value
+
+
+def write_atomic(path: Path, text: str | bytes) -> None:
+    """Write a whole file or nothing: to a neighbour first, flushed to disk, then renamed over the old one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    content = text.encode() if isinstance(text, str) else text
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,1 @@
+"""What is asked of a dataset and how an answer is scored: one file a task."""

@@ -1,0 +1,1 @@
+"""From a model and a dataset to a trained model: one verb, `train`, for estimators and networks."""
