@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
+from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from yunti.cli.units import bytes_text, count_text, decimals_for, interval_text, score_text, seconds_text
+from yunti.cli.units import bytes_text, count_text, decimals_for, scored, seconds_text
 from yunti.records import ClimbRecord, Cost, DataRecord, Finding, RungRecord, Severity
-from yunti.specs import ColumnSpec
+from yunti.specs import ColumnSpec, TaskSpec
 
 LABEL_WIDTH = 11
 NAME_WIDTH = 30
 MOST_FINDINGS = 12
-NUMBER_HEADS = ("95 % interval", "time", "memory", "params", "size")
+MOST_COLUMNS = 24
+COST_HEADS = ("time", "memory", "params", "size")
 SEVERITY_STYLES: dict[Severity, str] = {"broken": "red", "left out": "yellow", "warning": "yellow", "note": "dim"}
 
 
@@ -36,7 +38,7 @@ def wrapped(text: str, width: int) -> list[str]:
 
 def hung(label: str, text: str, width: int, style: str = "", label_style: str = "bold") -> Iterator[Text]:
     """Lay a sentence beside its label; further lines stand under the first."""
-    indent = max(LABEL_WIDTH, cell_len(label) + 1)
+    indent = max(LABEL_WIDTH, cell_len(label) + 2)
     lines = wrapped(text, max(20, width - indent))
     for head, line in zip_longest([label], lines, fillvalue=""):
         yield Text.assemble((set_cell_size(head, indent), label_style), (line, style))
@@ -54,7 +56,9 @@ def aligned(rows: Sequence[Sequence[str]], width: int, right: frozenset[int] = f
     indent = 2 + sum(widths) + 2 * len(widths)
     lines = []
     for row in rows:
-        cells = [padded(cell, size, index in right) for index, (cell, size) in enumerate(zip(row, widths, strict=False))]
+        cells = [
+            padded(cell, size, index in right) for index, (cell, size) in enumerate(zip(row, widths, strict=False))
+        ]
         head = "  " + "".join(cell + "  " for cell in cells)
         for first, rest in zip_longest([head], wrapped(row[-1], max(16, width - indent)), fillvalue=""):
             lines.append(Text(set_cell_size(first, indent) + rest))
@@ -115,6 +119,39 @@ def finding_lines(findings: Sequence[Finding], width: int, most: int = MOST_FIND
             yield from hung("", f"and {len(chosen) - most:,} more of this kind", width, style="dim")
 
 
+def data_lines(data: DataRecord, width: int, most_columns: int = MOST_COLUMNS) -> Iterator[Text]:
+    """Tell how the data were understood."""
+    inputs = sum(column.role == "input" for column in data.columns)
+    yield from hung("data", f"{data.source}: {data.rows:,} rows, {inputs:,} input column{'s'[: inputs != 1]}", width)
+    yield Text()
+    yield from column_lines(data.columns, width, most_columns)
+    yield Text()
+    yield from finding_lines(data.findings, width)
+    yield from hung("split", split_sentence(data), width)
+
+
+def task_sentence(task: TaskSpec) -> str:
+    """Say what is asked and what decides."""
+    what = f"{task.name} of {task.target!r}"
+    if task.classes:
+        names = ", ".join(task.classes[:6]) + (", …" if len(task.classes) > 6 else "")
+        what += f" into {len(task.classes)} classes ({names})"
+    return f"{what}; {task.metric} decides, {task.direction} is better"
+
+
+def machine_sentence(machine: dict[str, Any]) -> str:
+    """Say what the climb runs on."""
+    parts = [str(machine["processor"])] if machine.get("processor") else []
+    if cores := machine.get("cores"):
+        parts.append(f"{cores} core{'s'[: cores != 1]}")
+    if memory := machine.get("memory_bytes"):
+        parts.append(bytes_text(memory))
+    if device := machine.get("device"):
+        reason = machine.get("device_reason")
+        parts.append(f"networks on {device}" + (f" ({reason})" if reason else ""))
+    return ", ".join(parts)
+
+
 def split_sentence(data: DataRecord) -> str:
     """Say how many rows stand in each part, and how they were divided."""
     split = data.split
@@ -127,28 +164,37 @@ def ladder_lines(record: ClimbRecord, width: int) -> Iterator[Text]:
     scored = [rung.score for rung in record.rungs if rung.score]
     decimals = decimals_for((score.low, score.high) for score in scored)
     numbers = {rung.name: _cells(rung, decimals) for rung in record.rungs if rung.score}
-    heads = (record.task.metric, *NUMBER_HEADS)
+    heads = (f"{record.task.metric} (95 %)", *COST_HEADS)
     sizes = [max(map(cell_len, column)) for column in zip(heads, *numbers.values(), strict=True)]
     era_width = max([len("era"), *(len(rung.era) for rung in record.rungs)])
     name_width = max([len("rung"), *(cell_len(rung.name) for rung in record.rungs)])
-    yield Text(f"  {'era':<{era_width}}  {'rung':<{name_width}}  {_joined(heads, sizes)}", style="bold")
+    sizes = _fitting(sizes, width - era_width - name_width - 8)
+    yield Text(f"  {'era':<{era_width}}    {'rung':<{name_width}}  {_joined(heads, sizes)}", style="bold")
     era = ""
     for rung in record.rungs:
-        head = f"{rung.era if rung.era != era else '':<{era_width}}  {padded(rung.name, name_width)}  "
-        era = rung.era
         chosen = record.verdict is not None and record.verdict.chosen == rung.name
+        told = rung.era if rung.era != era else ""
+        head = f"  {told:<{era_width}}  {'→' if chosen else ' '} {padded(rung.name, name_width)}  "
+        era = rung.era
         cells = _joined(numbers[rung.name], sizes) if rung.name in numbers else ""
-        yield from _rung_lines(rung, ("→ " if chosen else "  ") + head, cells, width, chosen)
+        yield from _rung_lines(rung, head, cells, width, chosen)
+
+
+def _fitting(sizes: list[int], room: int) -> list[int]:
+    """Drop columns from the right, the score never, until the others fit; `climb.json` has them all."""
+    while len(sizes) > 1 and sum(sizes) + 2 * (len(sizes) - 1) > room:
+        sizes = sizes[:-1]
+    return sizes
 
 
 def _joined(cells: Sequence[str], sizes: Sequence[int]) -> str:
-    return "  ".join(padded(cell, size, right=True) for cell, size in zip(cells, sizes, strict=True))
+    return "  ".join(padded(cell, size, right=True) for cell, size in zip(cells, sizes, strict=False))
 
 
 def _cells(rung: RungRecord, decimals: int) -> tuple[str, ...]:
     assert rung.score is not None
-    score = (score_text(rung.score.valid, decimals), interval_text(rung.score.low, rung.score.high, decimals))
-    return (*score, *(_cost_cells(rung.cost) if rung.cost else ("–",) * 4))
+    score = scored(rung.score.valid, rung.score.low, rung.score.high, decimals)
+    return (score, *(_cost_cells(rung.cost) if rung.cost else ("–",) * len(COST_HEADS)))
 
 
 def _cost_cells(cost: Cost) -> tuple[str, str, str, str]:
@@ -176,3 +222,8 @@ def _rung_lines(rung: RungRecord, head: str, cells: str, width: int, chosen: boo
         head = " " * indent
     for first, rest in zip_longest([head], wrapped(reason, max(20, width - indent)), fillvalue=" " * indent):
         yield Text(set_cell_size(first, indent) + rest, style=style)
+
+
+def command(label: str, text: str) -> Text:
+    """Show a command on one line, however long, so that it can be copied."""
+    return Text.assemble((padded(label, LABEL_WIDTH), "bold"), (text, "cyan"))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import shlex
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO, final
+from typing import Any, final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.text import Text
 
-from yunti.cli.layout import column_lines, finding_lines, hung, ladder_lines, split_sentence
-from yunti.cli.units import bytes_text, decimals_for, interval_text, number_text, score_text, seconds_text
+from yunti.cli.console import show, width_of
+from yunti.cli.layout import command, data_lines, hung, ladder_lines, machine_sentence, task_sentence
+from yunti.cli.units import number_text, scored, seconds_text
+from yunti.climbing.ascent import INTERRUPTED
 from yunti.climbing.events import (
     Decided,
     Event,
@@ -25,63 +26,10 @@ from yunti.climbing.events import (
     RungStarted,
     Stage,
 )
-from yunti.records import ClimbRecord, DataRecord, RungRecord
-from yunti.specs import TaskSpec
+from yunti.records import ClimbRecord, RungRecord
 
-PIPE_WIDTH = 10_000  # lines in a pipe are for programs and grep: they are not broken
-WIDEST = 120  # longer sentences are hard to read
-MOST_COLUMNS = 24
+RUNG_WIDTH = 11
 SHOWN_NUMBERS = ("valid", "loss", "epoch")
-
-
-def console_for(stream: TextIO | None = None) -> Console:
-    """Open the console of a stream; NO_COLOR and TERM=dumb are respected, a pipe gets plain lines."""
-    return Console(file=stream or sys.stdout, highlight=False, markup=False, emoji=False)
-
-
-def width_of(console: Console) -> int:
-    """Give the cells a line may take."""
-    return min(console.width, WIDEST) if console.is_terminal else PIPE_WIDTH
-
-
-def show(console: Console, lines: Iterable[Text]) -> None:
-    """Print laid-out lines as they are."""
-    for line in lines:
-        line.rstrip()
-        console.print(line, soft_wrap=True)
-
-
-def data_lines(data: DataRecord, width: int, most_columns: int = MOST_COLUMNS) -> Iterator[Text]:
-    """Tell how the data were understood."""
-    inputs = sum(column.role == "input" for column in data.columns)
-    yield from hung("data", f"{data.source}: {data.rows:,} rows, {inputs:,} input column{'s'[: inputs != 1]}", width)
-    yield Text()
-    yield from column_lines(data.columns, width, most_columns)
-    yield Text()
-    yield from finding_lines(data.findings, width)
-    yield from hung("split", split_sentence(data), width)
-
-
-def task_sentence(task: TaskSpec) -> str:
-    """Say what is asked and what decides."""
-    what = f"{task.name} of {task.target!r}"
-    if task.classes:
-        names = ", ".join(task.classes[:6]) + (", …" if len(task.classes) > 6 else "")
-        what += f" into {len(task.classes)} classes ({names})"
-    return f"{what}; {task.metric} decides, {task.direction} is better"
-
-
-def machine_sentence(machine: dict[str, Any]) -> str:
-    """Say what the climb runs on."""
-    parts = [str(machine["processor"])] if machine.get("processor") else []
-    if cores := machine.get("cores"):
-        parts.append(f"{cores} core{'s'[: cores != 1]}")
-    if memory := machine.get("memory_bytes"):
-        parts.append(bytes_text(memory))
-    if device := machine.get("device"):
-        reason = machine.get("device_reason")
-        parts.append(f"networks on {device}" + (f" ({reason})" if reason else ""))
-    return ", ".join(parts)
 
 
 @final
@@ -90,14 +38,11 @@ class Screen:
 
     Args:
         console: where to write.
-        results: whether the ladder and the choice are shown at the end, besides the progress.
     """
 
-    def __init__(self, console: Console, results: bool = True) -> None:
+    def __init__(self, console: Console) -> None:
         self.console = console
-        self.results = results
         self.width = width_of(console)
-        self.metric = "score"
         self.live: Progress | None = None
         self.line = TaskID(0)
 
@@ -116,13 +61,12 @@ class Screen:
                 self._go(name, fraction)
             case Prepared(data, task, budget, machine, folder):
                 self._settle()
-                self.metric = task.metric
-                width = self.width
-                show(self.console, data_lines(data, width))
-                show(self.console, hung("task", task_sentence(task), width))
-                show(self.console, hung("budget", f"{seconds_text(budget.seconds)} {_because(budget.reason)}", width))
-                show(self.console, hung("machine", machine_sentence(machine), width))
-                show(self.console, [*hung("folder", folder, width), Text()])
+                spend = f"{seconds_text(budget.seconds)} ({budget.reason})"
+                show(self.console, data_lines(data, self.width))
+                show(self.console, hung("task", task_sentence(task), self.width))
+                show(self.console, hung("budget", spend, self.width))
+                show(self.console, hung("machine", machine_sentence(machine), self.width))
+                show(self.console, [*hung("folder", folder, self.width), Text()])
             case RungStarted(name, _, _, share_seconds):
                 self._go(name, 0.0, f"at most {seconds_text(share_seconds)}")
             case RungProgress(name, fraction, numbers, seconds_left):
@@ -131,12 +75,8 @@ class Screen:
             case RungEnded(record):
                 self._settle()
                 show(self.console, self._ended(record))
-            case Decided():
+            case Decided() | Finished():
                 self._settle()
-            case Finished(record):
-                self._settle()
-                if self.results:
-                    show(self.console, [Text(), *result_lines(record, self.width)])
 
     def _go(self, name: str, fraction: float, left: str = "", numbers: dict[str, float] | None = None) -> None:
         if not self.console.is_terminal or self.console.is_dumb_terminal:
@@ -155,27 +95,25 @@ class Screen:
     def _ended(self, rung: RungRecord) -> Iterator[Text]:
         if rung.score is None:
             style = "red" if rung.status == "failed" else "dim"
-            yield from hung(f"  {rung.name}", f"{rung.status}: {rung.reason}", self.width, style, style)
+            yield from hung(f"  {rung.name:<{RUNG_WIDTH}}", f"{rung.status}: {rung.reason}", self.width, style, style)
             return
         score = rung.score
-        decimals = decimals_for([(score.low, score.high)])
-        told = f"{score.metric} {score_text(score.valid, decimals)} ({interval_text(score.low, score.high, decimals)})"
+        told = f"{score.metric} {scored(score.valid, score.low, score.high)}"
         if rung.cost is not None:
             told += f" in {seconds_text(rung.cost.train_seconds)}"
         if rung.status != "done" or rung.reason:
             told += f" – {rung.status}: {rung.reason}"
-        yield from hung(f"  {rung.name}", told, self.width)
+        yield from hung(f"  {rung.name:<{RUNG_WIDTH}}", told, self.width)
 
 
 def _live_line(console: Console) -> Progress:
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description:<12}"),
+        TextColumn(f"{{task.description:<{RUNG_WIDTH}}}"),
         BarColumn(bar_width=16),
         TextColumn("{task.percentage:>3.0f} %"),
         TextColumn("{task.fields[numbers]}"),
-        _Elapsed(),
-        TextColumn("{task.fields[left]}", style="dim"),
+        _Times(""),
         console=console,
         transient=True,
         refresh_per_second=8,
@@ -183,45 +121,42 @@ def _live_line(console: Console) -> Progress:
 
 
 @final
-class _Elapsed(TextColumn):
-    def __init__(self) -> None:
-        super().__init__("")
+class _Times(TextColumn):
+    """How long a rung has climbed, and how long it still needs."""
 
     def render(self, task: Any) -> Text:
-        return Text(seconds_text(task.elapsed or 0.0))
+        """Write both times."""
+        left = task.fields["left"]
+        return Text(seconds_text(task.elapsed or 0.0) + (f", {left}" if left else ""), style="dim")
 
 
 def _numbers(numbers: dict[str, float]) -> str:
     return " ".join(f"{name} {number_text(numbers[name])}" for name in SHOWN_NUMBERS if name in numbers)
 
 
-def _because(reason: str) -> str:
-    return f"({reason})" if reason else ""
-
-
-def result_lines(record: ClimbRecord, width: int) -> Iterator[Text]:
+def result_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text]:
     """Tell the ladder, the choice, its test, where everything is, and what to type next."""
     yield from ladder_lines(record, width)
     yield Text()
     verdict, test = record.verdict, record.test
     if verdict is not None:
-        yield from hung("chosen", f"{verdict.chosen}: {verdict.reason}", width, "bold", "bold green")
+        yield from hung("chosen", verdict.reason, width, "bold", "bold green")
     if test is not None:
-        decimals = decimals_for([(test.low, test.high)])
-        told = f"{record.task.metric} {score_text(test.score, decimals)} ({interval_text(test.low, test.high, decimals)})"
-        yield from hung("test", f"{told} on {record.data.split.test:,} rows that were opened once, at the end", width)
+        told = f"{record.task.metric} {scored(test.score, test.low, test.high)}"
+        yield from hung("test", f"{told} on {record.data.split.test:,} rows, opened once, at the end", width, "bold")
     spent = f"{seconds_text(record.budget.spent_seconds)} of {seconds_text(record.budget.seconds)}"
     yield from hung("time", spent, width)
+    yield from _next_lines(record, folder, width)
 
 
-def next_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text]:
-    """Say where the chosen bundle is and which command uses it."""
+def _next_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text]:
     chosen = record.rung(record.verdict.chosen) if record.verdict else None
-    if chosen is None or chosen.bundle is None:
-        return
-    bundle = folder / chosen.bundle
-    yield from hung("bundle", str(bundle), width)
-    yield from hung("next", f"yunti predict {shlex.quote(str(bundle))} {_new_source(record.data.source)} -o out.csv", width)
+    if chosen is not None and chosen.bundle is not None:
+        bundle = str(folder / chosen.bundle)
+        yield from hung("bundle", bundle, width)
+        yield command("next", f"yunti predict {shlex.quote(bundle)} {_new_source(record.data.source)} -o out.csv")
+    if any(rung.reason == INTERRUPTED for rung in record.rungs):
+        yield command("go on", f"yunti climb --resume {shlex.quote(str(folder))}")
 
 
 def _new_source(source: str) -> str:

@@ -84,15 +84,16 @@ def score_text(value: float, decimals: int = 3) -> str:
     return f"{value:,.{decimals}f}" if math.isfinite(value) else "–"
 
 
-def interval_text(low: float, high: float, decimals: int = 3) -> str:
-    """Write an interval.
+def scored(value: float, low: float, high: float, decimals: int | None = None) -> str:
+    """Write a score with its interval, with as many decimals as the interval allows if not given.
 
     Example:
-        >>> interval_text(0.943, 0.978)
-        '0.943–0.978'
+        >>> scored(0.961, 0.943, 0.978), scored(-0.02, -0.11, 0.04)
+        ('0.961 (0.943–0.978)', '-0.020 (-0.110 to 0.040)')
     """
-    dash = " to " if low < 0 else "–"
-    return f"{score_text(low, decimals)}{dash}{score_text(high, decimals)}"
+    places = decimals_for([(low, high)]) if decimals is None else decimals
+    between = " to " if low < 0 else "–"
+    return f"{score_text(value, places)} ({score_text(low, places)}{between}{score_text(high, places)})"
 
 
 def number_text(value: float) -> str:

@@ -51,6 +51,7 @@ class Raw:
         file_of: for every row its place in `files`; None means all in the first.
         row_of: for every row its 1-based number among the file's data rows; None means 1, 2, 3, ...
         broken: rows that could not be read.
+        notes: what was assumed while reading, one clause each ("read as cp1252, since its bytes are not UTF-8").
     """
 
     source: str
@@ -64,6 +65,7 @@ class Raw:
     file_of: NDArray[np.int32] | None = None
     row_of: NDArray[np.int64] | None = None
     broken: tuple[BrokenRow, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         if self.arrow.num_columns:

@@ -19,7 +19,9 @@ from yunti.data.table import Ragged
 PADDING = 0
 UNKNOWN = 1
 LONGEST_PIECE = 6
-_LONGEST_WORD = 40  # longer runs are hashes, links or text without spaces: cut, so that one word cannot take a whole row
+_LONGEST_WORD = (
+    40  # longer runs are hashes, links or text without spaces: cut, so that one word cannot take a whole row
+)
 
 _IDEOGRAPHS = (
     "\u3040-\u30ff"  # kana

@@ -1,4 +1,4 @@
-"""Scores of classification. `target` holds class codes, shape (rows,); `prediction` probabilities, shape (rows, classes).
+"""Scores of classification: `target` holds codes, shape (rows,); `prediction` probabilities, shape (rows, classes).
 
 In the formulas n is the number of rows, tᵢ the class of row i, pᵢ(c) the probability given to class c, and
 ŷᵢ = argmax p(c) the class that is predicted (the first one among equals).
@@ -35,7 +35,8 @@ def decode(prediction: Probabilities, classes: tuple[str, ...]) -> NDArray[np.ob
 
 def chosen(prediction: Probabilities) -> NDArray[np.int64]:
     """Return the code of the most probable class of each row, shape (rows,)."""
-    return np.argmax(prediction, axis=1)
+    codes: NDArray[np.int64] = np.argmax(prediction, axis=1)
+    return codes
 
 
 def accuracy(target: Codes, prediction: Probabilities) -> float:
@@ -139,7 +140,8 @@ def roc_auc(target: Codes, prediction: Probabilities) -> float:
     with multi_class="ovr", average="macro".
     """
     areas = [
-        _area(prediction[:, each], target == each)[0] for each in _ranked_classes(target, prediction.shape[1])
+        _area(np.ascontiguousarray(prediction[:, each]), target == each)[0]
+        for each in _ranked_classes(target, prediction.shape[1])
     ]
     return float(np.mean(areas)) if areas else 0.5
 
@@ -154,7 +156,7 @@ def roc_auc_pieces(target: Codes, prediction: Probabilities) -> Pieces:
     algorithm"; logit as in Pepe (2003), "The statistical evaluation of medical tests", 5.2.
     """
     classes = _ranked_classes(target, prediction.shape[1])
-    parts = [_area(prediction[:, each], target == each) for each in classes]
+    parts = [_area(np.ascontiguousarray(prediction[:, each]), target == each) for each in classes]
     area = float(np.mean([part[0] for part in parts])) if parts else 0.5
     influence = np.mean([part[1] for part in parts], axis=0) if parts else np.zeros(len(target))
     if not 0 < area < 1:
@@ -171,27 +173,20 @@ def _ranked_classes(target: Codes, classes: int) -> list[int]:
 
 def _area(score: Probabilities, positive: NDArray[np.bool_]) -> tuple[float, Floats]:
     """Return the area of one class, and by how much each row moves it (times the number of rows)."""
-    ahead = int(positive.sum())
-    behind = len(positive) - ahead
-    ranks = _ranks(score)
-    over = (ranks[positive] - _ranks(score[positive])) / behind  # share of the others that lie below each of its rows
-    under = 1 - (ranks[~positive] - _ranks(score[~positive])) / ahead
-    area = float(over.mean())
-    influence = np.empty(len(positive))
-    influence[positive] = (over - area) * (len(positive) / ahead)
-    influence[~positive] = (under - area) * (len(positive) / behind)
+    order = np.argsort(score)
+    score, ahead = score[order], positive[order]
+    first = np.flatnonzero(np.concatenate([[True], score[1:] != score[:-1]]))  # where each run of equal values starts
+    size = np.diff(np.append(first, len(score)))
+    ours = np.add.reduceat(ahead, first, dtype=np.int64)
+    others = size - ours
+    below = np.cumsum(others) - others / 2  # other rows that lie lower than a run; those within it count a half
+    above = ours.sum() - np.cumsum(ours) + ours / 2
+    total, rest = int(ours.sum()), int(others.sum())
+    area = float((ours * below).sum() / (total * rest))
+    moves = np.where(ahead, np.repeat(below / rest - area, size) / total, np.repeat(above / total - area, size) / rest)
+    influence = np.empty(len(score))
+    influence[order] = moves * len(score)
     return area, influence
-
-
-def _ranks(values: NDArray[Any]) -> Floats:
-    """Return 1-based ranks; equal values share their mean rank."""
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    size = np.diff(np.append(first, len(values)))
-    ranks = np.empty(len(values))
-    ranks[order] = np.repeat(first + (size + 1) / 2, size)
-    return ranks
 
 
 def calibration_error(target: Codes, prediction: Probabilities) -> float:
@@ -217,4 +212,5 @@ def calibration_error_pieces(target: Codes, prediction: Probabilities) -> Pieces
 
 def _ratio(above: NDArray[Any], below: NDArray[Any]) -> Floats:
     """Divide; 0 where the divisor is 0."""
-    return np.divide(above, below, out=np.zeros(np.broadcast(above, below).shape), where=below > 0)
+    ratio: Floats = np.divide(above, below, out=np.zeros(np.broadcast(above, below).shape), where=below > 0)
+    return ratio

@@ -5,7 +5,8 @@ Beyond 4,096 rows the rows are first dealt at random into 4,096 groups, and grou
 variance of a sum unbiased, with a relative error of its root of 1/√(2·4096) = 1.1 %, and makes the time independent of
 the number of rows.
 
-Sources: Efron and Tibshirani (1993), "An introduction to the bootstrap", chapter 14 (BCa); Field and Welsh (2007),
+Sources: Efron and Tibshirani (1993), "An introduction to the bootstrap", chapter 14 (BCa); Hesterberg (2015), "What
+teachers should know about the bootstrap", 5.3 (wider quantiles for few rows, by Student's t); Field and Welsh (2007),
 "Bootstrapping clustered data"; Wilson (1927) for shares near 0 or 1, where Brown, Cai and DasGupta (2001), "Interval
 estimation for a binomial proportion", show that intervals centred at the estimate fall short.
 """
@@ -18,7 +19,7 @@ from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 
 from yunti.seeds import generator
 from yunti.specs import TaskSpec
@@ -73,7 +74,7 @@ def interval(
         prediction: shape (rows, classes) or (rows,).
         seed: the same seed gives the same interval.
         clusters: shape (rows,); rows with the same value are drawn together (a speaker, a document). With fewer than
-            two clusters it is passed over; with fewer than about twenty the interval is too narrow.
+            two clusters it is passed over; with fewer than ten the interval is somewhat too narrow.
         level: share of samples whose interval holds the true score, 0 to 1.
 
     Raises:
@@ -155,10 +156,17 @@ def _bootstrap(sums: Floats, combine: Callable[[Floats], Floats], level: float, 
     score = float(combine(sums.sum(axis=0)))
     drawn = combine(_resampled(sums, seed))
     bias = ndtri(np.clip(np.mean(drawn < score) + np.mean(drawn == score) / 2, 1 / RESAMPLES, 1 - 1 / RESAMPLES))
-    normal = bias + ndtri([(1 - level) / 2, (1 + level) / 2])
-    shares = ndtr(bias + normal / (1 - _acceleration(sums, combine) * normal))
+    normal = bias + _widened([(1 - level) / 2, (1 + level) / 2], len(sums))
+    shares = ndtr(bias + normal / np.maximum(0.01, 1 - _acceleration(sums, combine) * normal))
     low, high = np.quantile(drawn, shares)
     return float(low), float(high)
+
+
+def _widened(shares: list[float], count: int) -> Floats:
+    """Return the normal quantiles, widened for few groups: the bootstrap takes the spread with 1/n for 1/(n − 1)."""
+    freedom = max(1, count - 1)
+    quantiles: Floats = np.sqrt(count / freedom) * stdtrit(freedom, shares)
+    return quantiles
 
 
 def _resampled(sums: Floats, seed: int) -> Floats:

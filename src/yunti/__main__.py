@@ -1,0 +1,5 @@
+"""`python -m yunti` is the command line."""
+
+from yunti.cli import main
+
+main()

@@ -1,0 +1,133 @@
+"""`yunti climb`: the main job."""
+
+from __future__ import annotations
+
+import sys
+import time as clock
+from typing import Annotated, Any
+
+import typer
+
+from yunti.cli.options import (
+    AsJson,
+    Group,
+    Keep,
+    KindOption,
+    Seed,
+    Split,
+    Target,
+    Task,
+    Test,
+    Time,
+    read_kinds,
+    read_task,
+)
+from yunti.errors import OptionError
+
+Source = Annotated[
+    str | None, typer.Argument(metavar="SOURCE", help="A file, a folder, a quoted glob, or sample:NAME.")
+]
+Budget = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Time for everything, such as 90s, 5m or 1h30m; else derived.")
+]
+Rungs = Annotated[str | None, typer.Option(metavar="A,B", help="Climb these rungs only; `yunti rungs` lists them.")]
+Metric = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The metric that decides; accuracy or r2 if not given.")
+]
+Device = Annotated[str, typer.Option(metavar="NAME", help="Where networks run: auto, cpu, cuda or mps.")]
+Pretrained = Annotated[
+    str | None, typer.Option(metavar="MODEL", help="A local folder or hub name of a model for the rung `pretrained`.")
+]
+Out = Annotated[
+    str | None, typer.Option(metavar="FOLDER", help="The run folder, new or empty; runs/<name>-<time> if not given.")
+]
+Resume = Annotated[
+    str | None, typer.Option(metavar="RUN", help="Go on with the climb of this run folder, with nothing else given.")
+]
+
+
+def climb(
+    source: Source = None,
+    *,
+    target: Target = None,
+    budget: Budget = None,
+    rungs: Rungs = None,
+    task: Task = None,
+    metric: Metric = None,
+    test: Test = None,
+    split: Split = None,
+    group: Group = None,
+    time: Time = None,
+    kind: KindOption = None,
+    keep: Keep = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    pretrained: Pretrained = None,
+    out: Out = None,
+    resume: Resume = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train models on your data, simplest first, and choose one."""
+    began = clock.monotonic()
+    options = {
+        "target": target,
+        "budget": budget,
+        "rungs": rungs,
+        "task": read_task(task),
+        "metric": metric,
+        "test": test,
+        "split": split,
+        "group": group,
+        "time": time,
+        "kinds": read_kinds(kind),
+        "keep": tuple(keep or ()),
+        "seed": seed,
+        "device": device,
+        "pretrained": pretrained,
+        "out": out,
+    }
+    if resume is not None:
+        _check_alone(resume, source, options)
+    elif source is None:
+        raise OptionError(
+            "climb", "it needs data", "no SOURCE was given", "name a file, a folder or sample:digits, or use --resume"
+        )
+    _run(source, options, resume, as_json, began)
+
+
+def _check_alone(resume: str, source: str | None, options: dict[str, Any]) -> None:
+    usual = {"seed": 0, "device": "auto"}
+    given = [repr(source)] if source is not None else []
+    given += [
+        f"--{'kind' if name == 'kinds' else name}"
+        for name, value in options.items()
+        if value and value != usual.get(name)
+    ]
+    if given:
+        raise OptionError(
+            f"--resume {resume}",
+            "a climb goes on with what it was begun with, and nothing else is given",
+            f"{', '.join(given)} was",
+            "leave it out, or begin a new climb without --resume",
+        )
+
+
+def _run(source: str | None, options: dict[str, Any], resume: str | None, as_json: bool, began: float) -> None:
+    from rich.text import Text
+
+    from yunti.cli.console import console_for, show, width_of
+    from yunti.cli.screen import Screen, result_lines
+    from yunti.climbing import climb as climbing
+    from yunti.records import to_json
+
+    console = console_for(sys.stderr if as_json else sys.stdout)
+    with Screen(console) as screen:
+        tell = screen.tell if console.is_terminal or not as_json else None
+        if resume is not None:
+            done = climbing.resume(resume, tell=tell, began=began)
+        else:
+            done = climbing.climb(source, tell=tell, began=began, **options)
+    if as_json:
+        sys.stdout.write(to_json(done.record))
+    else:
+        show(console, [Text(), *result_lines(done.record, done.folder, width_of(console))])

@@ -1,0 +1,30 @@
+"""`yunti predict`: new rows through a bundle."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+BundlePath = Annotated[str, typer.Argument(metavar="BUNDLE", help="A bundle: a folder models/RUNG, or a .yunti file.")]
+Input = Annotated[str, typer.Argument(metavar="INPUT", help="New rows, in any form that climb reads.")]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "-o", "--out", metavar="FILE", help="Where to write: .csv, .jsonl or .parquet; CSV to the screen if not given."
+    ),
+]
+
+
+def predict(bundle: BundlePath, input: Input, out: Output = None) -> None:
+    """Predict new rows and write them in the same order."""
+    from yunti.cli.tables import check_output, write_table
+
+    check_output(out)
+    from yunti.bundle.bundle import load_bundle
+
+    table = load_bundle(bundle).predict(input)
+    write_table(table, out)
+    if out is not None:
+        sys.stderr.write(f"{table.num_rows:,} rows predicted and written to {out}\n")

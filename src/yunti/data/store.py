@@ -1,0 +1,206 @@
+"""Columns in files of a folder, and back as memory-mapped arrays; nothing is held twice in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from yunti.data.table import Categories, Column, Images, Numbers, Ragged, Texts
+
+PartPath = Callable[[str], Path]
+Storage = Literal["numbers", "categories", "texts", "images", "ragged"]
+_BLOCK_BYTES = 32 << 20
+
+
+@final
+@dataclass(frozen=True)
+class Stored:
+    """Where a column's files are: `folder/<place>.<part>.npy`, and how they are to be understood."""
+
+    name: str
+    place: int
+    storage: Storage
+
+
+@final
+class StoredColumns(Mapping[str, Column]):
+    """Columns that are opened each time they are asked for, so that pages of those not in use need no memory.
+
+    Args:
+        folder: where the files are.
+        stored: the columns.
+        rows: the slice of rows that is shown.
+    """
+
+    def __init__(self, folder: Path, stored: tuple[Stored, ...], rows: slice = slice(None)) -> None:
+        self._folder, self._rows = folder, rows
+        self._stored = {each.name: each for each in stored}
+
+    def __getitem__(self, name: str) -> Column:
+        column = open_column(self._folder, self._stored[name])
+        return column if self._rows == slice(None) else column.take(self._rows)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stored)
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+
+def write_column(folder: Path, name: str, place: int, column: Column, order: NDArray[np.int64] | None = None) -> Stored:
+    """Write a column.
+
+    Args:
+        folder: where to.
+        name: the column's name.
+        place: its number, which its files are named by.
+        column: the values.
+        order: the rows to write, in this order; None writes all as they stand.
+    """
+    path = part_path(folder, place)
+    match column:
+        case Numbers(values):
+            write_rows(path("values"), values, order)
+            return Stored(name, place, "numbers")
+        case Categories(codes, names):
+            write_rows(path("codes"), codes, order)
+            path("names").with_suffix(".json").write_text(json.dumps(names, ensure_ascii=False), encoding="utf-8")
+            return Stored(name, place, "categories")
+        case Texts(values):
+            _write_texts(path, values, order)
+            return Stored(name, place, "texts")
+        case Images(pixels, present):
+            if not _is_there(pixels, path("pixels")):
+                write_rows(path("pixels"), pixels, order)
+            write_rows(path("present"), present, order)
+            return Stored(name, place, "images")
+        case Ragged():
+            _write_ragged(path, column, order)
+            return Stored(name, place, "ragged")
+
+
+def open_column(folder: Path, stored: Stored) -> Column:
+    """Open a column that `write_column` wrote; its arrays are memory-mapped."""
+    path = part_path(folder, stored.place)
+    match stored.storage:
+        case "numbers":
+            return Numbers(read_rows(path("values")))
+        case "categories":
+            names = json.loads(path("names").with_suffix(".json").read_text(encoding="utf-8"))
+            return Categories(read_rows(path("codes")), tuple(names))
+        case "texts":
+            buffers = [pa.py_buffer(read_rows(path(part))) for part in ("valid", "offsets", "bytes")]
+            rows = len(buffers[1]) // 8 - 1
+            return Texts(pa.LargeStringArray.from_buffers(rows, buffers[1], buffers[2], buffers[0]))
+        case "images":
+            return Images(read_rows(path("pixels")), read_rows(path("present")))
+        case "ragged":
+            return Ragged(read_rows(path("steps")), read_rows(path("offsets")))
+
+
+def new_rows(path: Path | None, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Make an array of zeros to be filled: in a file, or in memory where there is no path (or no row)."""
+    if path is None or 0 in shape:
+        return np.zeros(shape, dtype=dtype)
+    return np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
+
+
+def write_rows(path: Path, values: NDArray[Any], order: NDArray[np.int64] | None = None) -> None:
+    """Write rows of an array as .npy, block by block."""
+    rows = len(values) if order is None else len(order)
+    with path.open("wb") as file:
+        write_header(file, values.dtype, (rows, *values.shape[1:]))
+        step = max(1, _BLOCK_BYTES // max(1, values[:1].nbytes))
+        for start in range(0, rows, step):
+            stop = min(rows, start + step)
+            block = values[start:stop] if order is None else values[order[start:stop]]
+            np.ascontiguousarray(block).tofile(file)
+
+
+def write_header(file: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    """Begin a .npy file whose values follow."""
+    head = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, head)
+    file.flush()
+
+
+def read_rows(path: Path) -> NDArray[Any]:
+    """Open a .npy file memory-mapped; an empty one, which cannot be mapped, is read."""
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    if 0 in shape:
+        return np.zeros(shape, dtype=dtype)
+    mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return mapped
+
+
+def text_blocks(values: pa.LargeStringArray, order: NDArray[np.int64] | None) -> Iterator[pa.LargeStringArray]:
+    """Give the texts in an order, in blocks of about 32 MiB."""
+    rows = len(values) if order is None else len(order)
+    step = max(1, int(_BLOCK_BYTES / max(1.0, values.nbytes / max(1, len(values)))))
+    for start in range(0, rows, step):
+        stop = min(rows, start + step)
+        yield values.slice(start, stop - start) if order is None else values.take(pa.array(order[start:stop]))
+
+
+def _write_texts(path: PartPath, values: pa.LargeStringArray, order: NDArray[np.int64] | None) -> None:
+    rows, written, total = len(values) if order is None else len(order), 0, 0
+    offsets, valid = np.zeros(rows + 1, dtype=np.int64), np.zeros(rows, dtype=np.bool_)
+    with path("bytes").open("wb") as file:
+        write_header(file, np.dtype(np.uint8), (_text_bytes(values, order),))
+        for block in text_blocks(values, order):
+            ends = _offsets(block)
+            np.frombuffer(block.buffers()[2] or b"", dtype=np.uint8)[ends[0] : ends[-1]].tofile(file)
+            offsets[written + 1 : written + len(block) + 1] = ends[1:] - ends[0] + total
+            valid[written : written + len(block)] = block.is_valid().to_numpy(zero_copy_only=False)
+            written, total = written + len(block), total + int(ends[-1] - ends[0])
+    write_rows(path("offsets"), offsets)
+    write_rows(path("valid"), np.packbits(valid, bitorder="little"))
+
+
+def _text_bytes(values: pa.LargeStringArray, order: NDArray[np.int64] | None) -> int:
+    ends = _offsets(values)
+    return int(ends[-1] - ends[0]) if order is None else int(np.diff(ends)[order].sum())
+
+
+def _offsets(values: pa.LargeStringArray) -> NDArray[np.int64]:
+    if len(values) == 0:
+        return np.zeros(1, dtype=np.int64)
+    return np.frombuffer(values.buffers()[1], dtype=np.int64)[values.offset : values.offset + len(values) + 1]
+
+
+def _write_ragged(path: PartPath, ragged: Ragged, order: NDArray[np.int64] | None) -> None:
+    chosen = np.arange(len(ragged)) if order is None else order
+    lengths = ragged.lengths[chosen]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    write_rows(path("offsets"), offsets)
+    if _is_there(ragged.values, path("steps")):
+        return
+    row_bytes = max(1, ragged.values[:1].nbytes)
+    with path("steps").open("wb") as file:
+        write_header(file, ragged.values.dtype, (int(offsets[-1]), *ragged.values.shape[1:]))
+        start = 0
+        while start < len(chosen):
+            stop = int(np.searchsorted(offsets, offsets[start] + _BLOCK_BYTES // row_bytes, side="right")) - 1
+            stop = min(len(chosen), max(start + 1, stop))
+            part = ragged.take(chosen[start:stop])
+            np.ascontiguousarray(part.values).tofile(file)
+            start = stop
+
+
+def part_path(folder: Path, place: int) -> PartPath:
+    """Name the files of the column at a place by the part they hold."""
+    return lambda part: folder / f"{place:04d}.{part}.npy"
+
+
+def _is_there(values: NDArray[Any], path: Path) -> bool:
+    """Say whether an array is mapped from this very file: it was decoded into its place."""
+    return isinstance(values, np.memmap) and values.filename is not None and Path(values.filename) == path.resolve()

@@ -1,0 +1,71 @@
+"""How a network wishes to be trained: plain numbers that a rung derives; the engine in `yunti.training` follows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+ScheduleName = Literal["wsd", "one-cycle", "cosine"]
+OptimiserName = Literal["adamw", "muon"]
+
+
+@final
+@dataclass(frozen=True)
+class Augment:
+    """Changes to training rows that leave their answer as it is; 0 or False leaves a change out.
+
+    Args:
+        shift: a picture moves by up to this share of its side, the edge repeated.
+        mirror: pictures are mirrored left to right half of the time, if the training rows allow it.
+        erase: side of a grey square laid on a picture, as a share of its side (DeVries and Taylor, 2017, Cutout).
+        mask: share of a spectrogram's bands and frames that is blanked (Park et al., 2019, SpecAugment).
+        roll: a spectrogram moves up or down by up to this many bands: other voices, other microphones.
+        stretch: a sound or sequence is played faster or slower by up to this share.
+        noise: standard deviation of noise added to spectrograms and sequences, which have unit deviation.
+        drop: share of a text's tokens that are hidden as unknown.
+    """
+
+    shift: float = 0.0
+    mirror: bool = False
+    erase: float = 0.0
+    mask: float = 0.0
+    roll: int = 0
+    stretch: float = 0.0
+    noise: float = 0.0
+    drop: float = 0.0
+
+
+@final
+@dataclass(frozen=True)
+class Recipe:
+    """What the training loop needs to know.
+
+    Args:
+        batch: rows a step.
+        epochs: times that every training row is seen.
+        learning_rate: its peak.
+        weight_decay: decoupled decay of weight matrices (Loshchilov and Hutter, 2019).
+        optimiser: "adamw", or "muon" for hidden matrices and convolutions with AdamW for the rest.
+        schedule: how the learning rate rises and falls.
+        warmup: share of the steps over which it rises.
+        decay: share of the steps over which it falls to zero ("wsd").
+        smoothing: label smoothing (Szegedy et al., 2016).
+        clip: most that the norm of the gradient may be.
+        patience: share of the planned evaluations without a better score after which training ends early.
+        rates: (part of a parameter's name, factor on its learning rate); the first that matches counts.
+        augment: changes to training rows.
+    """
+
+    batch: int
+    epochs: float
+    learning_rate: float
+    weight_decay: float = 0.01
+    optimiser: OptimiserName = "adamw"
+    schedule: ScheduleName = "wsd"
+    warmup: float = 0.05
+    decay: float = 0.4
+    smoothing: float = 0.0
+    clip: float = 1.0
+    patience: float = 0.35
+    rates: tuple[tuple[str, float], ...] = ()
+    augment: Augment = Augment()

@@ -1,0 +1,102 @@
+"""From a recipe, the size of the data and the time there is to the steps that will be taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from yunti.errors import RungError
+from yunti.models.recipe import Recipe
+from yunti.training.batches import steps_per_epoch
+from yunti.training.pace import Pace
+
+_MARGIN = 0.88  # of the time left is planned; the rest is for a machine that is slower than it was
+_EVALUATION_SHARE = 0.12  # of the training's time may go into looking at validation rows
+_MOST_EVALUATIONS = 40
+_LEAST_EVALUATIONS = 4
+_LEAST_STEPS = 30
+_LEAST_JUDGED = 1000
+
+
+@final
+@dataclass(frozen=True)
+class Steps:
+    """What will be done.
+
+    Args:
+        total: steps of training.
+        per_epoch: steps in which every training row that is used is seen once.
+        rows: training rows that are used.
+        judged: validation rows that each evaluation looks at.
+        every: steps between evaluations.
+        share: share of the recipe's epochs.
+        reason: why so many, in a clause.
+    """
+
+    total: int
+    per_epoch: int
+    rows: int
+    judged: int
+    every: int
+    share: float
+    reason: str
+
+
+def plan_steps(recipe: Recipe, rows: int, valid_rows: int, pace: Pace, seconds: float, given: float | None) -> Steps:
+    """Plan the whole recipe, or the largest share 2^(−k/2) of it that the time holds.
+
+    Args:
+        recipe: what the network wishes.
+        rows: training rows.
+        valid_rows: validation rows.
+        pace: how fast this machine is.
+        seconds: time left for encoding, training and evaluating.
+        given: the share that an earlier run of about the same time was given; it is taken if it can still hold.
+
+    Raises:
+        RungError: not even some tens of steps fit.
+    """
+    full = max(1, round(recipe.epochs * steps_per_epoch(rows, recipe.batch)))
+    least = min(full, _LEAST_STEPS)
+    shares = [2 ** (-halves / 2) for halves in range(64)]
+    if given is not None and _seconds(_laid(recipe, rows, valid_rows, pace, given), valid_rows, pace) < seconds:
+        shares = [given]
+    for share in shares:
+        steps = _laid(recipe, rows, valid_rows, pace, share)
+        if steps.total < least:
+            break
+        if share == given or _seconds(steps, valid_rows, pace) <= seconds * _MARGIN:
+            return steps
+    need = _seconds(_laid(recipe, rows, valid_rows, pace, least / full), valid_rows, pace) / _MARGIN
+    raise RungError(
+        "training", f"{least} steps must fit the time", f"they need about {need:.0f} s and {seconds:.0f} s are left",
+        "give a larger budget or leave this rung out",
+    )  # fmt: skip
+
+
+def _laid(recipe: Recipe, rows: int, valid_rows: int, pace: Pace, share: float) -> Steps:
+    full = max(1, round(recipe.epochs * steps_per_epoch(rows, recipe.batch)))
+    total = max(1, round(full * share))
+    used = min(rows, total * recipe.batch)
+    training = total * pace.step_seconds
+    affordable = int(_EVALUATION_SHARE * training / max(pace.predict_seconds, 1e-9))  # validation rows, all together
+    judged = min(valid_rows, max(_LEAST_JUDGED, affordable // _LEAST_EVALUATIONS))
+    count = max(_LEAST_EVALUATIONS, min(_MOST_EVALUATIONS, affordable // max(1, judged)))
+    seen = total * recipe.batch / max(1, rows)
+    if share >= 1:
+        reason = f"{recipe.epochs:g} times through {rows} rows in batches of {recipe.batch}"
+    elif used < rows:
+        reason = f"the time holds {seen:.0%} of the training rows once"
+    else:
+        reason = f"the time holds {seen:.1f} of the {recipe.epochs:g} epochs that suit this data"
+    every = max(1, -(-total // count))
+    return Steps(total, steps_per_epoch(used, recipe.batch), used, judged, every, share, reason)
+
+
+def _seconds(steps: Steps, valid_rows: int, pace: Pace) -> float:
+    evaluations = -(-steps.total // steps.every)
+    return (
+        (steps.rows + valid_rows) * pace.encode_seconds
+        + steps.total * pace.step_seconds
+        + evaluations * steps.judged * pace.predict_seconds
+    )

@@ -1,0 +1,45 @@
+"""Counted floating-point operations of a step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from yunti.models.layers import Batch
+from yunti.models.network import Network
+
+
+def flops_per_row(network: Network, batch: Batch, target: Tensor) -> float:
+    """Count the operations of one forward and backward pass, by row; a multiplication with its addition counts two.
+
+    Matrix products, convolutions, attention and recurrent layers are counted; what works on single numbers is not.
+    """
+    counter = FlopCounterMode(display=False, custom_mapping=_recurrent())
+    network.module.train()
+    with counter:
+        network.loss(batch, target).backward()
+    network.module.zero_grad(set_to_none=True)
+    return float(counter.get_total_flops()) / max(1, len(target))
+
+
+def _recurrent() -> dict[Any, Any]:
+    """oneDNN's fused recurrent layer is one operation to torch: count its four gates by their shapes."""
+
+    def forward(steps: Any, input_weight: Any, hidden_weight: Any, *_rest: Any, **_named: Any) -> int:
+        length, rows, _ = steps
+        return int(2 * length * rows * (_size(input_weight) + _size(hidden_weight)))
+
+    def backward(steps: Any, input_weight: Any, hidden_weight: Any, *_rest: Any, **_named: Any) -> int:
+        return 2 * forward(steps, input_weight, hidden_weight)
+
+    return {
+        torch.ops.aten.mkldnn_rnn_layer: forward,
+        torch.ops.aten.mkldnn_rnn_layer_backward: backward,
+    }
+
+
+def _size(shape: Any) -> int:
+    return int(torch.Size(shape).numel())

@@ -1,0 +1,84 @@
+"""How good the weights of the moment are on validation rows, and which were the best so far."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from yunti.data.encode import Encoded
+from yunti.errors import RungError
+from yunti.models.network import Network
+from yunti.tasks.task import score
+
+# metrics that count rows: their differences below a fraction of the standard error are noise, so log-loss decides
+_COUNTING = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc")
+
+
+@final
+class Judge:
+    """Keeps the best weights by the metric that decides; log-loss or squared error breaks what is as good as a tie.
+
+    Args:
+        network: the network that is trained.
+        encoded: validation rows, encoded.
+        target: their answers.
+    """
+
+    def __init__(self, network: Network, encoded: Encoded, target: NDArray[Any]) -> None:
+        self._network = network
+        self._encoded = encoded
+        self._target = target
+        self._spec = network.spec.task
+        self._grid = 0.1 / np.sqrt(max(1, len(target))) if self._spec.metric in _COUNTING else 0.0
+        self._best: dict[str, Tensor] = _copy(network)
+        self._merit: tuple[float, float] = (-np.inf, -np.inf)
+        self.best_step = -1
+        self.since_best = 0
+        self.score = float("nan")
+        self.predictions: NDArray[Any] | None = None
+
+    def look(self, step: int) -> bool:
+        """Score the weights of the moment, keep them if they are the best so far, and say whether they are."""
+        predictions = self._network.predict_encoded(self._encoded)
+        self.since_best += 1
+        if not np.isfinite(predictions).all():
+            return False
+        try:
+            self.score = score(self._spec, self._target, predictions)
+        except RungError:  # such as one class only among few validation rows: then the loss alone decides
+            self.score = float("nan")
+        merit = self._merit_of(predictions)
+        if merit <= self._merit:
+            return False
+        self._best = _copy(self._network)
+        self._merit, self.best_step, self.since_best, self.predictions = merit, step, 0, predictions
+        return True
+
+    @property
+    def has_best(self) -> bool:
+        """Whether any weights were found good."""
+        return self.best_step >= 0
+
+    def restore_best(self) -> None:
+        """Put the best weights back into the network, or those it began with."""
+        self._network.module.load_state_dict(self._best)
+
+    def _merit_of(self, predictions: NDArray[Any]) -> tuple[float, float]:
+        oriented = self.score if self._spec.direction == "higher" else -self.score
+        if np.isnan(oriented):
+            oriented = 0.0
+        coarse = round(oriented / self._grid) if self._grid else oriented
+        return coarse, -self._loss(predictions)
+
+    def _loss(self, predictions: NDArray[Any]) -> float:
+        if self._spec.name == "classification":
+            right = predictions[np.arange(len(self._target)), self._target].astype(np.float64)
+            return float(-np.log(np.maximum(right, 1e-9)).mean())
+        return float(((predictions - self._target) ** 2).mean())
+
+
+def _copy(network: Network) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in network.module.state_dict().items()}

@@ -1,0 +1,86 @@
+"""What must hold for every rung on every kind of column: a new rung adds no line here."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+
+import numpy as np
+import pytest
+
+from contract.rows import KINDS, make_rows, make_spec
+from yunti.ladders.find import ladder_for
+from yunti.models.contract import Size, Watch
+from yunti.training import train
+
+ROWS, VALID = 90, 40
+SECONDS = 15.0
+LADDER = {rung.name: rung for rung in ladder_for("classification") if not rung.combines}
+CASES = [(name, kind, task) for name in LADDER for kind in KINDS for task in ("classification", "regression")]
+
+
+def fitted(name, kind, task, seed=0):
+    """A rung trained on tiny rows, with the rows it was judged on; skipped where it says that it is unfit."""
+    spec = make_spec(kind, task, ROWS, seed)
+    if LADDER[name].unfit_for(spec):
+        pytest.skip(f"{name} is unfit: {LADDER[name].unfit_for(spec)}")
+    model = LADDER[name].build(spec, Size())
+    examples, valid = make_rows(kind, task, ROWS), make_rows(kind, task, VALID, seed=1)
+    reports = []
+    watch = Watch(time.monotonic() + SECONDS, lambda fraction, numbers: reports.append((fraction, numbers)))
+    train(model, examples, valid, watch)
+    return model, valid, reports, spec
+
+
+@pytest.mark.parametrize(("name", "kind", "task"), CASES)
+def test_a_trained_rung_keeps_the_contract(name, kind, task):
+    model, valid, reports, spec = fitted(name, kind, task)
+    predictions = model.predict(valid.table)
+
+    assert predictions.shape == ((VALID, 3) if task == "classification" else (VALID,))
+    assert np.isfinite(predictions).all()
+    if task == "classification":
+        np.testing.assert_allclose(predictions.sum(axis=1), 1, atol=1e-5)
+        assert predictions.min() >= 0
+
+    # the order of rows and the size of the request make no difference
+    backwards = model.predict(valid.table.take(np.arange(VALID)[::-1].copy()))[::-1]
+    np.testing.assert_allclose(backwards, predictions, atol=2e-4, rtol=2e-4)
+    one = model.predict(valid.table.take(slice(3, 4)))
+    np.testing.assert_allclose(one[0], predictions[3], atol=2e-4, rtol=2e-4)
+
+    # the state leaves and comes back whole
+    copy = LADDER[name].build(spec, Size())
+    copy.restore(model.parts())
+    np.testing.assert_allclose(copy.predict(valid.table), predictions, atol=1e-6, rtol=1e-6)
+
+    assert model.parameters >= 1
+    assert math.isfinite(model.train_flops)
+    assert model.train_flops >= 0
+    json.dumps(model.plan)
+    assert all(0 <= fraction <= 1 for fraction, _numbers in reports)
+
+
+@pytest.mark.parametrize(("name", "kind"), [(name, kind) for name in LADDER for kind in KINDS if name != "constant"])
+def test_a_rung_learns_the_signal(name, kind):
+    model, valid, _reports, _spec = fitted(name, kind, "classification")
+    hits = (model.predict(valid.table).argmax(axis=1) == valid.target).mean()
+    assert hits >= 0.55, f"{name} on {kind} guessed {hits:.0%} of three classes"
+
+
+@pytest.mark.parametrize("name", LADDER)
+def test_the_same_seed_gives_the_same_model(name):
+    kind = next((kind for kind in KINDS if not LADDER[name].unfit_for(make_spec(kind, "classification", ROWS))), None)
+    if kind is None:
+        pytest.skip(f"{name} needs a pretrained model")
+    first, valid, _reports, _spec = fitted(name, kind, "classification")
+    second, *_rest = fitted(name, kind, "classification")
+    np.testing.assert_array_equal(first.predict(valid.table), second.predict(valid.table))
+
+
+def test_every_rung_says_what_it_is():
+    for rung in ladder_for("classification"):
+        assert rung.idea.endswith(".")
+        assert len(rung.source) > 5
+        assert rung.share > 0

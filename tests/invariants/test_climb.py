@@ -1,0 +1,104 @@
+"""Whole climbs: killed and resumed, interrupted, over budget, twice with one seed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import yunti
+
+RUNGS = "constant,linear,tree"
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "yunti", "climb", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def numbers(folder):
+    """What must be the same in two runs: statuses, scores, the choice and the test score; no timings."""
+    record = json.loads((folder / "climb.json").read_text())
+    rungs = {each["name"]: (each["status"], each["score"], each["scores"]) for each in record["rungs"]}
+    return rungs, record["verdict"]["chosen"], record["test"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """One climb that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    yunti.climb("sample:penguins", rungs=RUNGS, budget="60s", out=folder)
+    return folder
+
+
+def wait_for(path, process, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not path.exists() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
+    assert path.exists(), process.communicate(timeout=10)[0]
+
+
+@pytest.mark.parametrize("moment", ["request.json", "prepared/dataset.json", "outcomes/linear/record.json"])
+def test_a_climb_that_is_killed_and_resumed_ends_like_one_that_was_not(tmp_path, whole, moment):
+    folder = tmp_path / "run"
+    process = start("sample:penguins", "--rungs", RUNGS, "--budget", "60s", "--out", folder)
+    wait_for(folder / moment, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    finished = {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("outcomes/*/record.json")}
+
+    climb = yunti.resume(folder)
+
+    assert climb.record.test is not None
+    assert numbers(folder) == numbers(whole)
+    for rung, written in finished.items():  # what was finished was not trained again
+        assert (folder / "outcomes" / rung / "record.json").stat().st_mtime_ns == written
+
+
+def test_ctrl_c_keeps_what_is_done_and_resume_trains_the_rest(tmp_path, whole):
+    folder = tmp_path / "run"
+    process = start("sample:penguins", "--rungs", RUNGS, "--budget", "60s", "--out", folder)
+    wait_for(folder / "outcomes" / "linear" / "record.json", process)
+    process.send_signal(signal.SIGINT)
+    screen, _ = process.communicate(timeout=60)
+    assert "Traceback" not in screen
+
+    record = json.loads((folder / "climb.json").read_text())
+    assert record["verdict"]["chosen"] in ("constant", "linear", "tree")
+    if record["test"] is None:  # the signal came in time: the test rows stay closed
+        assert yunti.load(folder / record["verdict"]["chosen"].join(["models/", ""])) is not None
+    yunti.resume(folder)
+    assert numbers(folder) == numbers(whole)
+
+
+def test_resuming_a_finished_climb_changes_nothing(whole):
+    before = (whole / "climb.json").read_bytes()
+    assert yunti.resume(whole).verdict.chosen
+    assert (whole / "climb.json").read_bytes() == before
+
+
+def test_the_best_bundle_gives_the_tested_score_on_the_test_rows(whole):
+    climb = yunti.resume(whole)
+    record = climb.record
+    assert record.test is not None
+    assert record.test.rung == record.verdict.chosen
+    assert record.test.low <= record.test.score <= record.test.high
+    assert climb.table().num_rows == 3
+    assert (whole / "log.jsonl").read_text().count("RungEnded") == 3
+    assert list((whole / "tensorboard").iterdir())
+
+
+def test_a_budget_that_is_too_small_still_ends_with_a_model(tmp_path):
+    climb = yunti.climb("sample:penguins", budget="1s", out=tmp_path / "run")
+    assert climb.best.predict("sample:penguins").num_rows > 300
+    assert any(each.status == "skipped" and "share of the budget" in each.reason for each in climb.record.rungs)
