@@ -9,10 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from yunti.bundle.bundle import Bundle
     from yunti.bundle.bundle import load_bundle as load
     from yunti.climbing.climb import Climb, climb, resume
-    from yunti.data.dataset import look
+    from yunti.data.dataset import Look
     from yunti.errors import (
         BundleError,
         ColumnError,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
         SourceError,
         YuntiError,
     )
+    from yunti.specs import Kind, TaskName
 
 __version__ = "0.1.0"
 
@@ -50,8 +53,48 @@ _HOMES = {
     "Climb": ("yunti.climbing.climb", "Climb"),
     "climb": ("yunti.climbing.climb", "climb"),
     "resume": ("yunti.climbing.climb", "resume"),
-    "look": ("yunti.data.dataset", "look"),
 }
+
+
+def look(  # noqa: PLR0913  (the keywords are those of `climb` that concern the data)
+    source: object,
+    *,
+    target: str | None = None,
+    test: object | None = None,
+    split: str | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    kinds: Mapping[str, Kind] | None = None,
+    keep: Sequence[str] = (),
+    task: TaskName | None = None,
+    seed: int = 0,
+) -> Look:
+    """Say what a source holds and what is wrong with it, without training.
+
+    Args:
+        source: a file, folder, glob or `sample:NAME`; or a pandas, polars or Arrow table.
+        target: the column to predict; may be left open.
+        test: a separate source of test rows.
+        split: a column that holds a ready split.
+        group: a column whose equal values stay on one side of the split.
+        time: a column by which to split.
+        kinds: kinds of columns, where the kinds found are wrong.
+        keep: columns to use although they would be left out.
+        task: "classification" or "regression", where the target should not decide.
+        seed: seed of the split.
+
+    Raises:
+        InputError: the data or an option cannot be used.
+
+    Example:
+        >>> [column.name for column in look("sample:penguins").data.columns][:2]
+        ['species', 'island']
+    """
+    from yunti.data.dataset import DataOptions
+    from yunti.data.dataset import look as look_at
+
+    options = DataOptions(target, test, split, group, time, dict(kinds or {}), task, tuple(keep), seed)
+    return look_at(source, options)
 
 
 def __getattr__(name: str) -> Any:

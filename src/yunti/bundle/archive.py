@@ -16,7 +16,9 @@ from yunti.errors import BundleError
 ENDING = ".yunti"
 FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip file can hold: the same parts give the same bytes
 PACKED = (".json", ".txt", ".md")  # numbers hardly shrink, and unpacking them takes longer than reading
-MOST_SHRUNK = 100  # a part that would shrink more is stored as it is, so that a reader can refuse what is packed tighter
+MOST_SHRUNK = (
+    100  # a part that would shrink more is stored as it is, so that a reader can refuse what is packed tighter
+)
 SLACK_BYTES = 1 << 20
 UNREADABLE = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError
@@ -65,6 +67,10 @@ def unpack(where: str, file: Path, folder: Path, parts_of: Callable[[bytes], Map
     try:
         with zipfile.ZipFile(file) as archive:
             entries = _entries(where, archive)
+            if HEADER not in entries and _begins_with_header(file):  # what was found is the directory of an inner file
+                raise zipfile.BadZipFile("its directory is missing")
+            if HEADER not in entries:
+                raise BundleError(where, f"a bundle has a {HEADER!r}", "there is none", "name a file that yunti saved")
             header = archive.read(entries[HEADER])
             parts = parts_of(header)
             _check_sizes(where, entries, parts, folder)
@@ -92,12 +98,15 @@ def _entries(where: str, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
             got = f"{info.filename[:80]!r} grows from {info.compress_size:,} to {info.file_size:,} bytes"
             raise BundleError(where, f"no part may grow more than {MOST_SHRUNK} times", got, "do not use it")
         entries[info.filename] = info
-    if HEADER not in entries:
-        raise BundleError(where, f"a bundle has a {HEADER!r}", "there is none", "name a file that yunti saved")
-    if entries[HEADER].file_size > HEADER_BYTES:
+    if HEADER in entries and entries[HEADER].file_size > HEADER_BYTES:
         got = f"it has {entries[HEADER].file_size:,} bytes"
         raise BundleError(where, f"{HEADER!r} must be under {HEADER_BYTES:,} bytes", got, "do not use it")
     return entries
+
+
+def _begins_with_header(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(30 + len(HEADER)).endswith(HEADER.encode())  # 30 bytes of a local file header, then its name
 
 
 def _check_sizes(where: str, entries: Mapping[str, zipfile.ZipInfo], parts: Mapping[str, Part], folder: Path) -> None:

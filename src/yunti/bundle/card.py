@@ -142,7 +142,7 @@ def _making(about: About) -> Iterator[str]:
 def _limits(about: About) -> Iterator[str]:
     yield "## Limits"
     yield ""
-    yield "- The scores hold for rows that come about as the training rows did; on others it may be worse without a sign."
+    yield "- The scores hold for rows that come about as the training rows did; on others it may fail unseen."
     if about.task.name == "classification":
         yield "- It knows only the classes above; a row of another class is given one of them."
         yield "- Its probabilities are as trustworthy as `calibration_error` is small."

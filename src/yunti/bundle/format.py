@@ -16,12 +16,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from yunti.bundle.card import About, card
 from yunti.bundle.guard import CARD, HEADER, HEADER_BYTES, Part, check_files, digest
 from yunti.bundle.probe import check_probe, read_probe, write_probe
-from yunti.bundle.state import ArrayShape, read_parts, shapes_of, write_parts
+from yunti.bundle.state import ArrayShape, read_parts, read_text, shapes_of, write_parts
 from yunti.data.table import Table
 from yunti.devices import choose_device
 from yunti.errors import BundleError, OptionError, PackageError, SourceError, YuntiError
@@ -35,6 +35,7 @@ __all__ = ["About", "Header", "Opened", "header_of", "open_folder", "save_bundle
 
 FORMAT = 1
 UNSEALED = "0" * 64
+SEAL = b'"seal": "'
 EXACT = 0.0
 SAME_DEVICE = 1e-5  # float32 sums in another order: another processor, another number of threads
 OTHER_DEVICE = 1e-2  # GPUs multiply with 10 bits of mantissa (TF32) unless told otherwise
@@ -73,11 +74,12 @@ class Header:
 @final
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A bundle that passed every check: its header, its model, and the rows of its probe."""
+    """A bundle that passed every check: its header, its model, the rows of its probe, and its card."""
 
     header: Header
     model: Model
     probe: Table
+    card: str
 
 
 def save_bundle(folder: Path, model: Model, rung: str, size: Size, about: About, probe: Table) -> int:
@@ -132,7 +134,8 @@ def open_folder(where: str, folder: Path, *, exact: bool = False) -> Opened:
     header = header_of(where, _header_bytes(where, folder))
     check_files(where, folder, header.parts)
     rung = _find(where, header)
-    device = _device(header.spec.device) if rung.needs_torch else "cpu"
+    networks = rung.needs_torch or rung.combines
+    device = _device(header.spec.device) if networks else "cpu"
     spec = replace(header.spec, device=device)
     parts = read_parts(where, folder, header.parts, header.arrays)
     probe, expected = read_probe(where, folder)
@@ -150,9 +153,9 @@ def open_folder(where: str, folder: Path, *, exact: bool = False) -> Opened:
         raise BundleError(
             where, f"its state must fit the rung {header.rung!r}", got_words, "fetch the bundle again, or make it anew"
         ) from error
-    same = SAME_DEVICE if device == header.spec.device or not rung.needs_torch else OTHER_DEVICE
-    check_probe(where, expected, got, EXACT if exact else same)
-    return Opened(header, model, probe)
+    near = SAME_DEVICE if device == header.spec.device or not networks else OTHER_DEVICE
+    check_probe(where, expected, got, EXACT if exact else near)
+    return Opened(header, model, probe, read_text(where, folder, CARD))
 
 
 def header_of(where: str, content: bytes) -> Header:
@@ -171,9 +174,9 @@ def header_of(where: str, content: bytes) -> Header:
     if number > FORMAT:
         got = f"it has format {number}, made by yunti {found.get('yunti', '')}"
         raise BundleError(where, f"this yunti reads format {FORMAT}", got, "install a newer yunti")
-    seal = str(found.get("seal"))
-    unsealed = content.replace(f'"seal": "{seal}"'.encode(), f'"seal": "{UNSEALED}"'.encode())
-    if hashlib.sha256(unsealed).hexdigest() != seal:
+    before, mark, after = content.rpartition(SEAL)  # the seal is the last field
+    unsealed = before + mark + UNSEALED.encode() + after[len(UNSEALED) :]
+    if hashlib.sha256(unsealed).hexdigest().encode() != after[: len(UNSEALED)]:
         raise _altered(where, "its seal does not fit")
     try:
         return from_json(Header, content.decode(), HEADER)
@@ -187,7 +190,7 @@ class Draft:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.path = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+        self.path = folder.with_name(f".{folder.name}.tmp")  # the next save clears what a killed one left
 
     def __enter__(self) -> Path:
         try:
@@ -245,27 +248,29 @@ def _put_in_place(draft: Path, folder: Path) -> None:
 
 def _parts(folder: Path, holds: Mapping[str, str]) -> dict[str, Part]:
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return {
-        name: Part((folder / name).stat().st_size, digest(folder / name), holds.get(name, "")) for name in names
-    }
+    return {name: Part((folder / name).stat().st_size, digest(folder / name), holds.get(name, "")) for name in names}
 
 
 def _seal(header: Header, folder: Path) -> None:
-    text = to_json(header)
-    seal = hashlib.sha256(text.encode()).hexdigest()
-    (folder / HEADER).write_bytes(text.replace(f'"seal": "{UNSEALED}"', f'"seal": "{seal}"').encode())
+    before, mark, after = to_json(header).encode().rpartition(SEAL)
+    seal = hashlib.sha256(before + mark + after).hexdigest().encode()
+    (folder / HEADER).write_bytes(before + mark + seal + after[len(UNSEALED) :])
 
 
 def _header_bytes(where: str, folder: Path) -> bytes:
     path = folder / HEADER
     if not path.is_file() or path.is_symlink():
-        mend = f"name one of its bundles, such as {where}/models/RUNG" if (folder / "climb.json").exists() else (
-            "name a folder or a .yunti file that yunti saved"
+        mend = (
+            f"name one of its bundles, such as {where}/models/RUNG"
+            if (folder / "climb.json").exists()
+            else ("name a folder or a .yunti file that yunti saved")
         )
         raise BundleError(where, f"a bundle has a file {HEADER!r}", "there is none", mend)
     size = path.stat().st_size
     if size > HEADER_BYTES:
-        raise BundleError(where, f"{HEADER!r} must be under {HEADER_BYTES:,} bytes", f"it has {size:,}", "do not use it")
+        raise BundleError(
+            where, f"{HEADER!r} must be under {HEADER_BYTES:,} bytes", f"it has {size:,}", "do not use it"
+        )
     return path.read_bytes()
 
 

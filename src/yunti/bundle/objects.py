@@ -25,28 +25,25 @@ ESTIMATORS = (
     "sklearn.svm._classes.LinearSVR",
     "sklearn.linear_model._logistic.LogisticRegression",
     "sklearn.linear_model._ridge.Ridge",
-    "sklearn.linear_model._ridge.RidgeClassifier",
-    "sklearn.linear_model._stochastic_gradient.SGDClassifier",
-    "sklearn.linear_model._stochastic_gradient.SGDRegressor",
     "sklearn.kernel_approximation.Nystroem",
     "sklearn.preprocessing._data.StandardScaler",
     "sklearn.decomposition._truncated_svd.TruncatedSVD",
-    "sklearn.calibration.CalibratedClassifierCV",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
 )
 TREE = "sklearn.tree._tree.Tree"
 VALUES = (
     *(f"builtins.{name}" for name in ("dict", "list", "tuple", "str", "int", "float", "bool", "NoneType")),
-    *(f"numpy.{name}" for name in ("ndarray", "dtype", "int32", "int64", "float32", "float64", "bool", "bool_", "intp")),
+    *(
+        f"numpy.{name}"
+        for name in ("ndarray", "dtype", "int32", "int64", "float32", "float64", "bool", "bool_", "intp")
+    ),
     "scipy.sparse._csr.csr_matrix",
     "scipy.sparse._csc.csc_matrix",
 )
 ALLOWED = frozenset((*ESTIMATORS, TREE, *VALUES))
 KINDS_OF_NODE = frozenset(
-    ("ObjectNode", "DictNode", "ListNode", "TupleNode", "JsonNode", "NdArrayNode", "SparseMatrixNode", "TreeNode")
-    + ("TypeNode", "DTypeNode", "CachedNode")
-)
+    ("ObjectNode", "DictNode", "ListNode", "TupleNode", "JsonNode", "NdArrayNode", "SparseMatrixNode", "TreeNode",
+     "TypeNode", "DTypeNode", "CachedNode")
+)  # fmt: skip
 SCHEMA = "schema.json"
 FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip file can hold: the same model gives the same bytes
 
@@ -83,6 +80,9 @@ def load(where: str, data: bytes) -> Any:
         raise
     except Exception as error:  # whatever skops stumbles over in a file that is not its own
         raise _unreadable(where, error) from error
+    name = f"{type(value).__module__}.{type(value).__qualname__}"
+    if name not in ESTIMATORS:
+        raise _refusal(where, [name])
     _check_tree(where, value)
     return value
 

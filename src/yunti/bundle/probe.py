@@ -50,9 +50,7 @@ def read_probe(where: str, folder: Path) -> tuple[Table, NDArray[Any]]:
         table = {}
         for place, facts in enumerate(read_json(where, folder, PROBE_COLUMNS)):
             stored = {
-                key.removeprefix(f"{place}."): value
-                for key, value in arrays.items()
-                if key.startswith(f"{place}.")
+                key.removeprefix(f"{place}."): value for key, value in arrays.items() if key.startswith(f"{place}.")
             }
             table[facts["name"]] = _put_together(stored, facts)
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:

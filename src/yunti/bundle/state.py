@@ -16,7 +16,9 @@ from yunti.bundle.guard import FACTS, WEIGHTS, Part
 from yunti.errors import BundleError
 from yunti.models.contract import Parts
 
-STORABLE = frozenset("bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split())
+STORABLE = frozenset(
+    ("bool", "float16", "float32", "float64", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+)
 
 
 @final

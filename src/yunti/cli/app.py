@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn
 
@@ -87,7 +89,11 @@ def _enter(arguments: Sequence[str]) -> object:
 
 
 def _say(text: str, code: int) -> int:
-    sys.stderr.write(f"yunti: {text}\n")
+    line = f"yunti: {text}"
+    if sys.stderr.isatty():  # a terminal would break words
+        width = shutil.get_terminal_size().columns
+        line = textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+    sys.stderr.write(line + "\n")
     return code
 
 

@@ -127,7 +127,8 @@ def data_lines(data: DataRecord, width: int, most_columns: int = MOST_COLUMNS) -
     yield from column_lines(data.columns, width, most_columns)
     yield Text()
     yield from finding_lines(data.findings, width)
-    yield from hung("split", split_sentence(data), width)
+    if data.split.train:
+        yield from hung("split", split_sentence(data), width)
 
 
 def task_sentence(task: TaskSpec) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,10 +20,17 @@ from yunti.cli.options import (
     Task,
     Test,
     Time,
+    print_json,
     read_kinds,
     read_task,
 )
 
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from yunti.data.dataset import Look
+
+SHOWN_COLUMNS = 200
 LookSource = Annotated[str, typer.Argument(metavar="SOURCE", help="A file, a folder, a quoted glob, or sample:NAME.")]
 
 
@@ -39,6 +49,37 @@ def look(
     as_json: AsJson = False,
 ) -> None:
     """Print what was understood, and what is wrong with the data."""
+    from yunti.cli.console import console_for, show, width_of
     from yunti.data.dataset import DataOptions
+    from yunti.data.dataset import look as look_at
 
     options = DataOptions(target, test, split, group, time, read_kinds(kind), read_task(task), tuple(keep or ()), seed)
+    seen = look_at(source, options)
+    if as_json:
+        print_json(_document(seen))
+        return
+    console = console_for(sys.stdout)
+    show(console, _lines(seen, width_of(console)))
+
+
+def _document(seen: Look) -> dict[str, Any]:
+    return asdict(seen.data) | {
+        "target": seen.target and seen.target.name,
+        "task": seen.task,
+        "classes": seen.classes,
+        "candidates": seen.candidates,
+        "missing": dict(seen.missing),
+        "examples": dict(seen.examples),
+    }
+
+
+def _lines(seen: Look, width: int) -> Iterator[Text]:
+    from yunti.cli.layout import data_lines, hung
+
+    yield from data_lines(seen.data, width, SHOWN_COLUMNS)
+    if seen.target is None:
+        may = f"; --target {', '.join(seen.candidates[:5])} may be meant" if seen.candidates else ""
+        yield from hung("target", f"none was named{may}", width, "yellow")
+        return
+    classes = f" into {len(seen.classes)} classes" if seen.classes else ""
+    yield from hung("task", f"{seen.task} of {seen.target.name!r}{classes}", width)

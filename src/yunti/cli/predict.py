@@ -27,4 +27,9 @@ def predict(bundle: BundlePath, input: Input, out: Output = None) -> None:
     table = load_bundle(bundle).predict(input)
     write_table(table, out)
     if out is not None:
-        sys.stderr.write(f"{table.num_rows:,} rows predicted and written to {out}\n")
+        sys.stderr.write(f"{table.num_rows:,} rows were predicted and written to {out}\n")
+    if "problem" in table.column_names:
+        problems = table.num_rows - table["problem"].null_count
+        sys.stderr.write(
+            f"{problems:,} rows could not be read: their prediction is empty, the column problem says why\n"
+        )

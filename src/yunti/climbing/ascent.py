@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, final
 
-from yunti.climbing.budget import Purse, reserve_seconds, start_seconds
+from yunti.climbing.budget import START_SECONDS, TORCH_START_SECONDS, Purse, reserve_seconds
 from yunti.climbing.compare import choose
 from yunti.climbing.events import Decided, RungEnded, RungProgress, RungStarted, Tell
 from yunti.climbing.request import Request
@@ -16,6 +16,7 @@ from yunti.climbing.supervise import Ending, supervise
 from yunti.climbing.verdict import verdict
 from yunti.data.dataset import Dataset
 from yunti.errors import RungError
+from yunti.ladders.find import find_rung
 from yunti.ladders.rung import Rung
 from yunti.records import ClimbRecord, RungRecord
 from yunti.specs import Spec
@@ -33,6 +34,7 @@ class Ascent:
     ) -> None:
         self.run, self.request, self.dataset = run, request, dataset
         self.record, self.purse, self.tell = record, purse, tell
+        self.starts = {False: START_SECONDS, True: TORCH_START_SECONDS}
         self.spec = Spec(
             dataset.columns, record.task, len(dataset.train), request.seed, request.device, request.pretrained
         )
@@ -53,10 +55,11 @@ class Ascent:
             return
         self.tell(RungStarted(rung.name, rung.era, rung.idea, share))
         members = [each.name for each in self.trained()] if rung.combines else []
-        ending = self._work(rung.name, share, members)
+        ending = self._work(rung, share, members)
         trained = self.run.rung_record(rung.name) if ending.how == "ok" else None
-        status = "stopped" if ending.how == "late" else "failed"
-        self._add(trained or RungRecord(rung.name, rung.era, status, ending.reason))
+        if trained is None:
+            trained = RungRecord(rung.name, rung.era, "stopped" if ending.how == "late" else "failed", ending.reason)
+        self._add(trained)
 
     def conclude(self, *, open_test: bool) -> None:
         """Choose a rung and, if all is done, open the test rows for it.
@@ -106,39 +109,46 @@ class Ascent:
             return reason
         if rung.combines and len(trained) < 2:
             return "it needs at least two trained rungs"
-        needed = start_seconds(rung)
+        needed = self.starts[rung.needs_torch]
         if trained and share < needed:
             return f"its share of the budget, {share:.1f} s, is under the {needed:.0f} s that it takes to start"
         return None
 
-    def _work(self, rung: str, share: float, members: Sequence[str] = (), *, test: bool = False) -> Ending:
-        job = {
+    def _work(self, rung: Rung, share: float, members: Sequence[str] = (), *, test: bool = False) -> Ending:
+        job: dict[str, Any] = {
             "folder": str(self.run.path.resolve()),
-            "rung": rung,
+            "rung": rung.name,
             "task": asdict(self.record.task),
             "seconds": share,
+            "began": time.monotonic(),
             "seed": self.request.seed,
             "device": self.request.device,
             "pretrained": self.request.pretrained,
             "members": list(members),
             "test": test,
         }
-        began = time.monotonic()
+        began = job["began"]
+        ready = 0.0
 
         def progress(fraction: float, numbers: dict[str, float]) -> None:
+            nonlocal ready
             used = time.monotonic() - began
-            left = used * (1 - fraction) / fraction if fraction > 0.02 else None
-            self.tell(RungProgress(rung, fraction, numbers, left))
+            if not ready:  # the first word of a process: what starting one takes here and now
+                ready = used
+                self.starts[rung.needs_torch] = max(self.starts[rung.needs_torch], used)
+            left = (used - ready) * (1 - fraction) / fraction if fraction > 0.02 else None
+            self.tell(RungProgress(rung.name, fraction, numbers, left))
 
         # The worker plans for its share; only when it misjudged that is it killed, and before the reserve is touched.
         hard = max(share, min(1.5 * share, self.purse.left - self.reserve()))
         if not self.trained():
             hard = max(hard, 20.0)  # the first rung is the model that there always is
-        return supervise(job, self.run.outcome(rung), hard, progress)
+        return supervise(job, self.run.outcome(rung.name), hard, progress)
 
     def _open_test(self, chosen: RungRecord) -> None:
         if self.run.test_record(chosen.name) is None:
-            ending = self._work(chosen.name, max(self.purse.left, 60.0), test=True)
+            rung = find_rung(self.record.task.name, chosen.name)
+            ending = self._work(rung, max(self.purse.left, 60.0), test=True)
             if ending.how != "ok":
                 said = f"The test rows could not be scored: {ending.reason}."
                 assert self.record.verdict is not None

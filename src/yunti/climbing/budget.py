@@ -91,11 +91,6 @@ class Purse:
         return max(0.0, self.left - reserve) * rung.share / weights
 
 
-def start_seconds(rung: Rung) -> float:
-    """Seconds that pass before a rung's process can begin to learn."""
-    return TORCH_START_SECONDS if rung.needs_torch else START_SECONDS
-
-
 def reserve_seconds(budget: float, test_rows: int, slowest_per_1000: float) -> float:
     """Seconds to keep for the end: loading the chosen model, predicting the test rows once, the intervals, and writing.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import final
 
 from yunti.climbing.budget import parse_budget
-from yunti.data.dataset import DataOptions
+from yunti.data.options import DataOptions
 from yunti.specs import Kind, TaskName
 
 

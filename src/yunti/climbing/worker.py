@@ -53,6 +53,7 @@ class Job:
         rung: the rung's name.
         task: what is asked.
         seconds: its share of the budget.
+        began: `time.monotonic()` at which the process was started: imports count as its time too.
         seed: the climb's seed.
         device: where networks run.
         pretrained: the pretrained model that was given, if one.
@@ -64,6 +65,7 @@ class Job:
     rung: str
     task: TaskSpec
     seconds: float
+    began: float
     seed: int
     device: str
     pretrained: str | None = None
@@ -73,7 +75,6 @@ class Job:
 
 def main() -> None:
     """Do the job that stands on standard input."""
-    began = time.monotonic()
     job = from_json(Job, sys.stdin.readline(), "the worker's job")
     threading.Thread(target=_end_with_parent, daemon=True).start()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -81,7 +82,7 @@ def main() -> None:
     with os.fdopen(int(sys.argv[1]), "wb", buffering=0) as pipe:
         send = functools.partial(_write, pipe)
         try:
-            (open_test if job.test else train_rung)(job, began, send)
+            (open_test if job.test else train_rung)(job, send)
         except YuntiError as error:
             send({"error": str(error)})
             sys.exit(1)
@@ -90,21 +91,22 @@ def main() -> None:
             sys.exit(1)
 
 
-def train_rung(job: Job, began: float, send: Send) -> None:
+def train_rung(job: Job, send: Send) -> None:
     """Train one rung, or combine the trained ones, and leave its bundle, predictions and record in the run folder."""
     run = RunFolder(Path(job.folder))
     dataset = open_dataset(run.prepared)
     rung = find_rung(job.task.name, job.rung)
     spec = Spec(dataset.columns, job.task, len(dataset.train), job.seed, job.device, job.pretrained)
-    watch = Watch(began + job.seconds * (1 - FINISH_SHARE), _reporter(send))
+    watch = Watch(job.began + job.seconds * (1 - FINISH_SHARE), _reporter(send))
     if rung.combines:
         from yunti.climbing.combine import combine
 
         model, predictions = combine(run, dataset, spec, job.members, rung)
     else:
         model = rung.build(spec, Size())
+        send({"fraction": 0.0})
         train(model, dataset.train, dataset.valid, watch)
-    fit_seconds = time.monotonic() - began
+    fit_seconds = time.monotonic() - job.began
     predictions = predictions if rung.combines else model.predict(dataset.valid.table)
     _check(predictions, rung)
     per_1000 = _predict_seconds(model, dataset.valid.table)
@@ -115,7 +117,7 @@ def train_rung(job: Job, began: float, send: Send) -> None:
     _leave_record(run, rung, model, dataset, job, predictions, cost)
 
 
-def open_test(job: Job, began: float, send: Send) -> None:
+def open_test(job: Job, _send: Send) -> None:
     """Predict the test rows with the chosen rung's bundle, as a user would load it, and score them."""
     from yunti.bundle.bundle import load_bundle
 

@@ -109,6 +109,7 @@ def _read(text: Utf8File, dialect: Dialect, name: str, spill: Spill) -> _Progres
                 start = max(0, done - progress.good)  # rows that a pass with a smaller block has taken already
                 _take(batch, start, text, progress, spill)
                 _must_fit(progress, dialect, name)
+            _must_fit(progress, dialect, name, allowed=0)
             return progress
         except pa.ArrowInvalid as error:
             if "straddl" not in str(error):
@@ -123,9 +124,7 @@ def _read(text: Utf8File, dialect: Dialect, name: str, spill: Spill) -> _Progres
     )
 
 
-def _batches(
-    text: Utf8File, dialect: Dialect, block: int, name: str, progress: _Progress
-) -> Iterator[pa.RecordBatch]:
+def _batches(text: Utf8File, dialect: Dialect, block: int, name: str, progress: _Progress) -> Iterator[pa.RecordBatch]:
     def set_aside(row: csv.InvalidRow) -> str:
         fields = f"{row.actual_columns} field{'s' if row.actual_columns != 1 else ''}"
         reason = f"{fields} instead of {len(dialect.names)}"
@@ -212,9 +211,10 @@ def _undecoded(batch: pa.RecordBatch, progress: _Progress) -> NDArray[np.bool_]:
     return wrong
 
 
-def _must_fit(progress: _Progress, dialect: Dialect, name: str) -> None:
+def _must_fit(progress: _Progress, dialect: Dialect, name: str, allowed: int = _LINES) -> None:
+    """Stop where more than `allowed` rows are lost and most of all: the file is not what it was taken for."""
     lost = len(progress.misfits) + len(progress.undecoded)
-    if lost > _LINES and lost > progress.good:
+    if lost > allowed and lost > progress.good:
         first = progress.misfits[0] if progress.misfits else None
         got = f"most of the first {lost + progress.good:,} do not" + (
             f" (row {first.row}: {first.reason})" if first else ""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv as standard_csv
+import io
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import final
 
 import pyarrow as pa
@@ -109,13 +112,13 @@ def detect(sample: bytes, *, whole: bool, name: str, ending: str) -> Dialect:
         raise SourceError(name, "its first row must name the columns", "it is blank", "give a file with rows")
     hint = re.fullmatch(rb'"?sep=(.)"?', lines[blank].strip(b"\r"))  # Excel's own line above the header
     skip = blank + (1 if hint else 0)
-    body = b"".join(sample.splitlines(keepends=True)[skip:])
+    body = b"".join(sample.splitlines(keepends=True)[skip:]) + (b"\n" if whole else b"")
     preferred = hint[1].decode() if hint else _NAMED_BY_ENDING.get(ending, ",")
     trial = _best(body, preferred, whole)
     _must_have_rows(trial, name)
     names, notes = _names(trial, body, name)
     _must_not_be_data(trial, name)
-    if trial.delimiter != preferred and trial.delimiter in DELIMITERS:
+    if trial.delimiter != preferred and trial.width > 1:
         notes = (f"fields are divided by a {DELIMITERS[trial.delimiter]}", *notes)
     return Dialect(trial.delimiter, trial.quoting, names, skip + 1, notes)
 
@@ -141,7 +144,7 @@ def _try(body: bytes, delimiter: str, quoting: Quoting, whole: bool) -> _Trial:
 def _best(body: bytes, preferred: str, whole: bool) -> _Trial:
     order = sorted({*DELIMITERS, preferred}, key=lambda each: (each != preferred, [*DELIMITERS, each].index(each)))
     trials = [_quoted(body, delimiter, whole) for delimiter in order]
-    wide = [trial for trial in trials if trial.width > 1]
+    wide = [trial for trial in trials if trial.width > 1 and (not trial.rows or trial.widths[1] < 0.9 * trial.rows)]
     if wide:
         return max(wide, key=lambda trial: (round(trial.fitting, 1), trial.width))
     unnamed = [trial for trial in trials if _rows_are_wider(trial)]
@@ -163,16 +166,26 @@ def _quoted(body: bytes, delimiter: str, whole: bool) -> _Trial:
         single = _try(body, delimiter, Quoting("'"), whole)
         if single.misfits <= usual.misfits:
             return single
-    if b'\\"' in body:
+    if re.search(rb'\\"[^"\r\n' + re.escape(delimiter.encode()) + rb"]", body):  # elsewhere it may end a field
         escaped = _try(body, delimiter, Quoting('"', backslash=True), whole)
         if escaped.misfits <= usual.misfits and escaped.rows >= usual.rows:
             return escaped
     if b'"' in body and usual.width > 1:
         unquoted = _try(body, delimiter, Quoting(None), whole)
-        swallowed = unquoted.misfits == 0 and unquoted.rows > usual.rows
-        if unquoted.width == usual.width and (unquoted.misfits < usual.misfits or swallowed):
+        better = unquoted.misfits < usual.misfits or (not unquoted.misfits and unquoted.rows > usual.rows)
+        if unquoted.width == usual.width and better and not _is_well_quoted(body, delimiter, whole):
             return unquoted
     return usual
+
+
+def _is_well_quoted(body: bytes, delimiter: str, whole: bool) -> bool:
+    """Say whether every quote that is opened is closed at the end of its field."""
+    try:
+        for _ in standard_csv.reader(io.StringIO(body.decode(), newline=""), delimiter=delimiter, strict=True):
+            pass
+    except standard_csv.Error as error:
+        return "unexpected end" in str(error) and not whole
+    return True
 
 
 def _must_have_rows(trial: _Trial, name: str) -> None:
@@ -245,7 +258,7 @@ def _counts(fields: Sequence[str]) -> bool:
     numbers = [int(field) for field in fields]
     if len(numbers) < 3:
         return all(1800 <= number <= 2100 for number in numbers)
-    steps = {after - before for before, after in zip(numbers, numbers[1:], strict=False)}
+    steps = {after - before for before, after in pairwise(numbers)}
     return len(steps) == 1 and steps != {0}
 
 

@@ -16,7 +16,7 @@ from yunti.data.tokens import Tokeniser, lengths_percentile
 from yunti.specs import ColumnSpec
 
 Encoded = Mapping[str, Union[NDArray[Any], Ragged]]  # noqa: UP007  (a runtime alias that beartype can read)
-StreamKind = Literal["text", "image", "audio", "sequence"]
+StreamKind = Literal["text", "image", "audio", "sequence", "features"]
 
 _SAMPLE = 10_000  # rows that statistics of pictures, sounds and sequences are taken from: rows stand in random order
 _CLIP = 10.0
@@ -53,9 +53,10 @@ class Stream:
 
     Args:
         key: its name among the encoded arrays.
-        kind: text (tokens), image (pixels), audio (frames of a spectrogram) or sequence (steps).
+        kind: text (tokens), image (pixels), audio (frames of a spectrogram), sequence (steps) or features (a vector
+            that a pretrained model made).
         column: the column's name in the table.
-        width: number of tokens in the list (text), channels (image, sequence), bands (audio).
+        width: number of tokens in the list (text), channels (image, sequence), bands (audio), numbers (features).
         length: typical longest row in tokens, frames or steps; an image's height.
         breadth: an image's width.
         mean: mean of each channel (image, sequence).

@@ -9,10 +9,9 @@ import lzma
 import shutil
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from yunti.errors import SourceError
 
@@ -42,12 +41,7 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"<html", "a web page"),
     (b"<?xml", "an XML document"),
 )
-_Opener = Callable[[Path], IO[bytes]]
-_PACKERS: dict[str, tuple[bytes, str, _Opener]] = {
-    ".gz": (b"\x1f\x8b", "gzip", lambda path: gzip.open(path)),
-    ".bz2": (b"BZh", "bzip2", lambda path: bz2.open(path)),
-    ".xz": (b"\xfd7zXZ\x00", "xz", lambda path: lzma.open(path)),
-}
+_PACKERS = {".gz": (b"\x1f\x8b", "gzip"), ".bz2": (b"BZh", "bzip2"), ".xz": (b"\xfd7zXZ\x00", "xz")}
 _CHUNK = 1 << 22
 
 
@@ -114,17 +108,23 @@ def unpack(path: Path, name: str, workspace: Path) -> Path:
         got = f"this is {what_it_is(head)}" if what_it_is(head) else "its first bytes are not"
         mend = "give it the ending of what it is, or pack it again"
         raise SourceError(name, f"a file that ends in {path.suffix} must be {claimed[1]}", got, mend)
-    for signature, kind, opener in _PACKERS.values():
+    for signature, kind in _PACKERS.values():
         if head.startswith(signature):
-            return _unpacked(path, name, workspace, kind, opener)
+            return _unpacked(path, name, workspace, kind)
     return path
 
 
-def _unpacked(path: Path, name: str, workspace: Path, kind: str, opener: _Opener) -> Path:
+def _opened(path: Path, kind: str) -> gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile:
+    if kind == "gzip":
+        return gzip.GzipFile(path)
+    return bz2.BZ2File(path) if kind == "bzip2" else lzma.LZMAFile(path)
+
+
+def _unpacked(path: Path, name: str, workspace: Path, kind: str) -> Path:
     target = new_file(workspace, "unpacked")
     with reading(name):
         try:
-            with opener(path) as packed, target.open("wb") as plain:
+            with _opened(path, kind) as packed, target.open("wb") as plain:
                 shutil.copyfileobj(packed, plain, _CHUNK)
         except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:

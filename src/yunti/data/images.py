@@ -42,7 +42,7 @@ def measure(files: Sequence[File]) -> tuple[Shape, dict[str, Any]]:
                 grey &= image.mode in _GREY
                 if image.mode in _DEEP and len(deep) < 64:
                     deep.append(float(np.asarray(image).max()))
-        except Exception:  # noqa: BLE001, S112, PERF203  (any decoder's error: the row is told broken when it is read)
+        except Exception:
             continue
     parsing = {"white": next((each for each in _WHITES if each >= max(deep)), max(deep))} if deep else {}
     return (*common_size(sizes), 1 if grey and sizes else 3), parsing
@@ -92,7 +92,7 @@ def decode(
         try:
             with _opened(file) as image:
                 pixels[row] = pixels_of(image, (height, width, channels), white)
-        except Exception as error:  # noqa: BLE001  (decoders raise anything: the row is told broken)
+        except Exception as error:
             return why(error, file)
         return ""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, final
 
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyarrow import json as arrow_json
 
 from yunti.data.delimited import FileReport
@@ -23,7 +24,7 @@ _BLOCK_BYTES = 1 << 23
 _BLOCK_ROWS = 10_000
 _SHOWN = 300
 _TOO_MANY = 10_000  # broken rows that, once they outnumber the good ones, stop the reading
-_MEND = "write one object a line, such as {\"age\": 30, \"name\": \"Li\"}"
+_MEND = 'write one object a line, such as {"age": 30, "name": "Li"}'
 
 
 @final
@@ -231,7 +232,7 @@ def batch_of(rows: Sequence[dict[str, Any]]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([array_of(values) for values in columns.values()], names=list(columns))
 
 
-def array_of(values: Sequence[Any]) -> pa.Array:
+def array_of(values: Sequence[Any] | NDArray[Any]) -> pa.Array:
     """Put Python values into an Arrow array; where their types do not go together, as text."""
     try:
         return pa.array(values, from_pandas=True)

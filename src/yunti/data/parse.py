@@ -17,16 +17,16 @@ from yunti.data.kinds import flag_values
 from yunti.data.raw import Raw
 from yunti.data.store import PartPath, new_rows, open_column, part_path, write_column
 from yunti.data.strings import as_strings, levels_of, plain, shortened
-from yunti.data.table import Categories, Column, Images, Numbers, Ragged, Table, Texts
+from yunti.data.table import Categories, Column, Images, Numbers, Table, Texts
 from yunti.errors import ColumnError, nearest
 from yunti.specs import ColumnSpec
 
 TOLERATED = 0.05  # the share of values (or rows) that may be unreadable
-_TOLD = 100  # unreadable values of a column that are kept to be shown
+_TOLD = 10_000  # unreadable values of a column that are told one by one
 
 Tell = Callable[[float], None]
 
-_HOLDS = {
+HOLDS = {
     "number": "numbers",
     "flag": "one of two values",
     "time": "dates or times",
@@ -76,7 +76,7 @@ def table_from_raw(raw: Raw, columns: Sequence[ColumnSpec], folder: Path | None 
         if reading.unreadable > TOLERATED * max(1, reading.present):
             row, reason = next(iter(sorted(reading.wrong.items())))
             file, number = raw.place(row)
-            raise ColumnError(f"{file}, row {number}", f"column {spec.name!r} must hold {_HOLDS[spec.kind]}", reason,
+            raise ColumnError(f"{file}, row {number}", f"column {spec.name!r} must hold {HOLDS[spec.kind]}", reason,
                               f"correct the values ({reading.unreadable:,} are wrong), or give the column of that kind")  # fmt: skip
         if folder is None:
             read[spec.name] = reading.column
@@ -271,5 +271,5 @@ def _one_array(texts: pa.ChunkedArray) -> pa.LargeStringArray:
 
 
 def _other_type(raw: Raw, spec: ColumnSpec, found: str) -> ColumnError:
-    return ColumnError(raw.source, f"column {spec.name!r} must hold {_HOLDS[spec.kind]}, as in training", found,
+    return ColumnError(raw.source, f"column {spec.name!r} must hold {HOLDS[spec.kind]}, as in training", found,
                        "give the column as it was in the training data")  # fmt: skip

@@ -36,16 +36,18 @@ class StoredColumns(Mapping[str, Column]):
     Args:
         folder: where the files are.
         stored: the columns.
-        rows: the slice of rows that is shown.
+        rows: the rows that are shown.
     """
 
-    def __init__(self, folder: Path, stored: tuple[Stored, ...], rows: slice = slice(None)) -> None:
+    def __init__(self, folder: Path, stored: tuple[Stored, ...], rows: slice) -> None:
         self._folder, self._rows = folder, rows
         self._stored = {each.name: each for each in stored}
 
     def __getitem__(self, name: str) -> Column:
-        column = open_column(self._folder, self._stored[name])
-        return column if self._rows == slice(None) else column.take(self._rows)
+        return open_column(self._folder, self._stored[name]).take(self._rows)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._stored
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._stored)

@@ -114,6 +114,24 @@ class SummaryPart(Part):
 
 
 @final
+class VectorPart(Part):
+    """A vector that a pretrained model made, brought to unit size.
+
+    Args:
+        stream: the features.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__(stream.width)
+        self.key = stream.key
+        self.norm = nn.LayerNorm(stream.width)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return shape (rows, width)."""
+        return self.norm(batch[self.key])
+
+
+@final
 class Pixels(nn.Module):
     """Pictures as (rows, channels, height, width), each channel of mean 0 and deviation 1 over the training rows.
 
@@ -130,6 +148,40 @@ class Pixels(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Return shape (rows, channels, height, width), channels last in memory."""
         return ((batch[self.key].float() - self.mean) / self.deviation).permute(0, 3, 1, 2)
+
+
+@final
+class Front(nn.Module):
+    """Tokens, frames, steps or lines of pixels as vectors: (rows, steps, width), zeros behind a row's end.
+
+    Args:
+        stream: any stream.
+        width: numbers of each vector.
+    """
+
+    def __init__(self, stream: Stream, width: int) -> None:
+        super().__init__()
+        self.key = stream.key
+        self.pixels = Pixels(stream) if stream.kind == "image" else None
+        is_text = stream.kind == "text"
+        self.tokens = token_table(stream.width, width) if is_text else None
+        numbers = stream.width * stream.breadth if stream.kind == "image" else stream.width
+        self.layer = None if is_text else nn.Linear(numbers, width)
+
+    def mask(self, batch: Batch) -> Tensor:
+        """Return shape (rows, steps), true on real steps."""
+        if self.pixels is None:
+            return batch[f"{self.key}.mask"]
+        return torch.ones(batch[self.key].shape[:2], dtype=torch.bool, device=batch[self.key].device)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return shape (rows, steps, width)."""
+        if self.tokens is not None:
+            return self.tokens(batch[self.key])
+        assert self.layer is not None
+        if self.pixels is not None:
+            return self.layer(self.pixels(batch).transpose(1, 2).flatten(2))
+        return self.layer(batch[self.key]) * batch[f"{self.key}.mask"][..., None]
 
 
 def token_table(size: int, width: int) -> nn.Embedding:
@@ -150,3 +202,10 @@ def plain_part(stream: Stream, width: int) -> Part:
             return PixelPart(stream, width)
         case "audio" | "sequence":
             return SummaryPart(stream, width)
+        case "features":
+            return VectorPart(stream)
+
+
+def table_parts(reader: Reader, width: int) -> list[Part]:
+    """Return the part for numbers and categories, if there are any; `width` is of each number's vector."""
+    return [TablePart(reader, width)] if reader.number_width or reader.cardinalities else []

@@ -8,6 +8,7 @@ from typing import final
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -122,7 +123,7 @@ class Members(nn.Module):
         self.layers = nn.ModuleList(
             nn.Linear(before, after) for before, after in zip(widths[:-1], widths[1:], strict=True)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
         bound = widths[-1] ** -0.5
         self.head = nn.Parameter(torch.empty(members, widths[-1], outputs).uniform_(-bound, bound))
         self.offset = nn.Parameter(torch.zeros(members, outputs))
@@ -131,7 +132,10 @@ class Members(nn.Module):
         """Return shape (rows, members, outputs) for shape (rows, width)."""
         hidden = rows * self.scaling[:, None]  # (members, rows, width)
         for layer in self.layers:
-            hidden = self.dropout(torch.relu(layer(hidden)))
+            hidden = F.relu(layer(hidden), inplace=True)
+            if self.training and self.dropout:
+                # all members hide the same numbers: drawing them for each would cost more than the layer itself
+                hidden = hidden * F.dropout(torch.ones_like(hidden[0]), self.dropout)
         return torch.baddbmm(self.offset[:, None], hidden, self.head).transpose(0, 1)
 
 

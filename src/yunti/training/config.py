@@ -56,27 +56,39 @@ def plan_steps(recipe: Recipe, rows: int, valid_rows: int, pace: Pace, seconds: 
     Raises:
         RungError: not even some tens of steps fit.
     """
-    full = max(1, round(recipe.epochs * steps_per_epoch(rows, recipe.batch)))
-    least = min(full, _LEAST_STEPS)
+    usable = seconds - valid_rows * (pace.encode_seconds + pace.predict_seconds)
+    rows = _rows_to_encode(rows, pace, usable * _MARGIN)
+    least = min(_LEAST_STEPS, _full(recipe, rows))
     shares = [2 ** (-halves / 2) for halves in range(64)]
-    if given is not None and _seconds(_laid(recipe, rows, valid_rows, pace, given), valid_rows, pace) < seconds:
+    if given is not None and _seconds(_laid(recipe, rows, valid_rows, pace, given), pace) < usable:
         shares = [given]
     for share in shares:
         steps = _laid(recipe, rows, valid_rows, pace, share)
         if steps.total < least:
             break
-        if share == given or _seconds(steps, valid_rows, pace) <= seconds * _MARGIN:
+        if share == given or _seconds(steps, pace) <= usable * _MARGIN:
             return steps
-    need = _seconds(_laid(recipe, rows, valid_rows, pace, least / full), valid_rows, pace) / _MARGIN
+    need = seconds - usable + _seconds(_laid(recipe, rows, valid_rows, pace, least / _full(recipe, rows)), pace)
     raise RungError(
-        "training", f"{least} steps must fit the time", f"they need about {need:.0f} s and {seconds:.0f} s are left",
+        "training", f"{least} steps must fit the time",
+        f"they need about {need / _MARGIN:.0f} s and {seconds:.0f} s are left",
         "give a larger budget or leave this rung out",
     )  # fmt: skip
 
 
+def _rows_to_encode(rows: int, pace: Pace, seconds: float) -> int:
+    """Take a part of the rows where encoding alone, as by a pretrained model, would use up more than half the time."""
+    while rows > 1 and rows * pace.encode_seconds > 0.6 * seconds:
+        rows = int(rows / 2**0.5)
+    return rows
+
+
+def _full(recipe: Recipe, rows: int) -> int:
+    return max(1, round(recipe.epochs * steps_per_epoch(rows, recipe.batch)))
+
+
 def _laid(recipe: Recipe, rows: int, valid_rows: int, pace: Pace, share: float) -> Steps:
-    full = max(1, round(recipe.epochs * steps_per_epoch(rows, recipe.batch)))
-    total = max(1, round(full * share))
+    total = max(1, round(_full(recipe, rows) * share))
     used = min(rows, total * recipe.batch)
     training = total * pace.step_seconds
     affordable = int(_EVALUATION_SHARE * training / max(pace.predict_seconds, 1e-9))  # validation rows, all together
@@ -93,10 +105,10 @@ def _laid(recipe: Recipe, rows: int, valid_rows: int, pace: Pace, share: float) 
     return Steps(total, steps_per_epoch(used, recipe.batch), used, judged, every, share, reason)
 
 
-def _seconds(steps: Steps, valid_rows: int, pace: Pace) -> float:
+def _seconds(steps: Steps, pace: Pace) -> float:
     evaluations = -(-steps.total // steps.every)
     return (
-        (steps.rows + valid_rows) * pace.encode_seconds
+        steps.rows * pace.encode_seconds
         + steps.total * pace.step_seconds
         + evaluations * steps.judged * pace.predict_seconds
     )

@@ -141,10 +141,7 @@ def lay_out(network: Network, train: Examples, valid: Examples, watch: Watch) ->
     """Measure the pace or remember it, plan the steps, and encode the rows that they need."""
     recipe = network.recipe
     memory = Memory({"rung": network.blueprint.name, "spec": asdict(network.spec), "recipe": asdict(recipe)})
-    sample = train.take(slice(0, _SAMPLE))
-    began = time.monotonic()
-    encoded = network.encode(sample.table)
-    encode_seconds = (time.monotonic() - began) / max(1, len(sample))
+    sample, encoded, encode_seconds = _sample(network, train, watch)
     network.flops = _flops(network, encoded, sample)
     pace = memory.pace or _measure(network, encoded, sample, encode_seconds)
     seconds = watch.left - _RESERVE_SECONDS
@@ -161,6 +158,18 @@ def lay_out(network: Network, train: Examples, valid: Examples, watch: Watch) ->
         memory,
         pace,
     )
+
+
+def _sample(network: Network, train: Examples, watch: Watch) -> tuple[Examples, Encoded, float]:
+    """Encode some rows and say how many seconds a row took; fewer rows where a pretrained model reads them slowly."""
+    for rows in (64, _SAMPLE):
+        sample = train.take(slice(0, rows))
+        began = time.monotonic()
+        encoded = network.encode(sample.table)
+        seconds = (time.monotonic() - began) / max(1, len(sample))
+        if seconds * _SAMPLE > 0.05 * watch.left:
+            break
+    return sample, encoded, seconds
 
 
 def _batches(network: Network, material: Material) -> Iterator[NDArray[np.int64]]:

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from yunti.ladders.prediction.losses import Loss
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+PAIRS = 6  # steps that L-BFGS remembers
+BLOCK = 2048  # rows of weights that are worked on while they are in the cache
 
 
 @final
@@ -55,7 +58,7 @@ class Problem:
 
     Args:
         matrix: shape (rows, features); float32 array or CSR.
-        loss: the loss of a row's scores, already holding the answers and the rows' weights.
+        loss: the loss of a row's scores; holds the answers and the rows' weights.
         outputs: number of scores of a row.
     """
 
@@ -73,8 +76,7 @@ class Problem:
         *,
         start: Linear | None = None,
         steps: int = 200,
-        tolerance: float = 1e-4,
-        memory: int = 10,
+        tolerance: float = 1e-3,
         hurry: Callable[[int], bool] = lambda _: False,
     ) -> Fit:
         """Minimise for one penalty.
@@ -83,43 +85,44 @@ class Problem:
             alpha: weight of the squared norm, against the mean loss.
             start: where to begin; zeros if none.
             steps: most steps.
-            tolerance: it has settled when the scaled gradient falls below this share of the loss at zero.
-            memory: pairs that L-BFGS keeps.
+            tolerance: settled when the scaled gradient falls below this share of the loss at zero.
             hurry: asked after each step whether to stop.
         """
-        features = self.matrix.shape[1]
-        weights = np.zeros((features + 1, self.outputs), dtype=np.float32)  # the last row is the bias
+        weights = np.zeros((self.matrix.shape[1] + 1, self.outputs), dtype=np.float32)  # the last row is the bias
         if start is not None:
             weights[:-1], weights[-1] = start.weights, start.bias
         state = _State(self, alpha, weights)
-        history = _History(memory, state.scale)
-        done, settled = 0, state.small(tolerance)
-        while not settled and done < steps:
-            direction = history.direction(state.gradient)
-            if not state.move(direction, history):
-                if history.pairs:
-                    history.pairs.clear()  # a poor memory: once more along the gradient
-                    continue
-                settled = True
-                break
+        history = _History(self.loss.separate)
+        done = 0
+        while done < steps and not state.small(tolerance):
+            if not state.move(history):
+                if not history.pairs:
+                    break  # rounding: no step falls any more
+                history.pairs.clear()  # a poor memory: once more along the gradient
+                continue
             done += 1
-            settled = state.small(tolerance)
             if hurry(done):
                 break
-        return Fit(Linear(state.weights[:-1], state.weights[-1]), done, settled)
+        return Fit(Linear(state.weights[:-1], state.weights[-1]), done, state.small(tolerance))
 
 
+@final
 class _State:
-    """Where a descent stands: weights, scores, objective and gradient."""
+    """Where a descent stands: weights, scores, objective and gradient.
+
+    Where the outputs' losses are separate, each output is a problem of its own, solved beside the others: every number
+    that steers the descent has shape (outputs,). Else it has shape (1,).
+    """
 
     def __init__(self, problem: Problem, alpha: float, weights: Floats) -> None:
-        self.problem, self.alpha, self.weights = problem, alpha, weights
-        curvature = problem.loss.curvature
-        self.scale = np.concatenate([1 / (alpha + curvature * problem.spread), [1 / curvature]]).astype(np.float32)[:, None]
+        self.problem, self.alpha, self.weights = problem, np.float32(alpha), weights
+        self.loss, self.separate = problem.loss, problem.loss.separate
+        bound = self.loss.curvature[None, :]
+        self.scale = np.concatenate([1 / (alpha + bound * problem.spread[:, None]), 1 / bound]).astype(np.float32)
         self.scores = self._forward(weights)
         self.gradient = self._gradient()
-        self.objective = problem.loss.value(self.scores) + self._penalty(weights)
-        self.at_zero = problem.loss.value(np.zeros_like(self.scores))
+        self.objective = self.loss.value(self.scores) + self._penalty(weights, weights)
+        self.at_zero = self.loss.value(np.zeros_like(self.scores))
 
     def _forward(self, weights: Floats) -> Floats:
         scores: Floats = np.asarray(self.problem.matrix @ weights[:-1])
@@ -127,77 +130,92 @@ class _State:
         return scores
 
     def _gradient(self) -> Floats:
-        slopes = self.problem.loss.slopes(self.scores)
+        slopes = self.loss.slopes(self.scores)
         gradient = np.empty_like(self.weights)
         gradient[:-1] = self.problem.matrix.T @ slopes
-        gradient[:-1] += np.float32(self.alpha) * self.weights[:-1]
+        gradient[:-1] += self.alpha * self.weights[:-1]
         gradient[-1] = slopes.sum(axis=0)
         return gradient
 
-    def _penalty(self, weights: Floats) -> float:
-        return 0.5 * self.alpha * _dot(weights[:-1], weights[:-1])
+    def _penalty(self, first: Floats, second: Floats) -> Doubles:
+        return 0.5 * float(self.alpha) * _dot(first[:-1], second[:-1], self.separate)
 
     def small(self, tolerance: float) -> bool:
-        """Whether the decrease that a Newton step with the diagonal Hessian would bring is negligible."""
-        return _dot(self.gradient, self.gradient * self.scale) <= tolerance**2 * max(self.at_zero, 1e-12)
+        """Whether the gain that a Newton step with the diagonal Hessian promises is negligible everywhere."""
+        promised = _dot(self.gradient, self.gradient * self.scale, self.separate)
+        return bool((promised <= tolerance**2 * np.maximum(self.at_zero, 1e-12)).all())
 
-    def move(self, direction: Floats, history: _History) -> bool:
-        """Go along a direction as far as the objective falls enough; false when it does not fall at all."""
-        slope = _dot(self.gradient, direction)
-        if slope >= 0:
-            return False
+    def move(self, history: _History) -> bool:
+        """Go along the direction that the history gives as far as the objective falls enough; false if nowhere."""
+        direction = history.direction(self.gradient, self.scale)
+        slope = _dot(self.gradient, direction, self.separate)
         change = self._forward(direction)
-        cross = self.alpha * _dot(self.weights[:-1], direction[:-1])
-        square = self.alpha * _dot(direction[:-1], direction[:-1])
-        penalty, length = self._penalty(self.weights), 1.0
+        lengths = np.where(slope < 0, 1.0, 0.0)
+        penalty = self._penalty(self.weights, self.weights)
+        cross, square = 2 * self._penalty(self.weights, direction), self._penalty(direction, direction)
         for _ in range(25):
-            scores = self.scores + np.float32(length) * change
-            objective = self.problem.loss.value(scores) + penalty + length * cross + 0.5 * length**2 * square
-            if objective <= self.objective + 1e-4 * length * slope:
+            scores = self.scores + lengths.astype(np.float32) * change
+            objective = self.loss.value(scores) + penalty + lengths * cross + lengths**2 * square
+            rise = objective - self.objective - lengths * slope
+            poor = (rise > -(1 - 1e-4) * lengths * slope) & (lengths > 0)
+            if not poor.any():
                 break
-            curved = objective - self.objective - length * slope
-            length *= float(np.clip(-0.5 * length * slope / curved, 0.1, 0.5)) if curved > 0 else 0.5
-        else:
+            shorter = np.clip(-0.5 * lengths * slope / np.maximum(rise, 1e-30), 0.1, 0.5) * lengths
+            lengths = np.where(poor, shorter, lengths)
+        lengths = np.where(poor, 0.0, lengths)
+        if not lengths.any():
             return False
-        before = self.gradient
-        step = np.float32(length) * direction
-        self.weights = self.weights + step
+        step = lengths.astype(np.float32) * direction
+        before, self.weights = self.gradient, self.weights + step
         self.scores, self.objective = scores, objective
         self.gradient = self._gradient()
         history.add(step, self.gradient - before)
         return True
 
 
+@final
 class _History:
     """The last steps and changes of the gradient, from which L-BFGS guesses the inverse Hessian."""
 
-    def __init__(self, memory: int, scale: Floats) -> None:
-        self.memory, self.scale = memory, scale
-        self.pairs: list[tuple[Floats, Floats, float]] = []
+    def __init__(self, separate: bool) -> None:
+        self.separate = separate
+        self.pairs: list[tuple[Floats, Floats, Doubles]] = []
 
     def add(self, step: Floats, change: Floats) -> None:
-        product = _dot(step, change)
-        if product > 1e-12:
-            self.pairs = [*self.pairs, (step, change, product)][-self.memory :]
+        self.pairs = [*self.pairs, (step, change, _dot(step, change, self.separate))][-PAIRS:]
 
-    def direction(self, gradient: Floats) -> Floats:
+    def direction(self, gradient: Floats, scale: Floats) -> Floats:
         result = -gradient
         shares = []
         for step, change, product in reversed(self.pairs):
-            share = _dot(step, result) / product
-            shares.append(share)
-            result -= np.float32(share) * change
-        result *= self.scale
+            shares.append(_share(_dot(step, result, self.separate), product))
+            _add(result, -shares[-1], change)
+        result *= scale
         if self.pairs:
             _, change, product = self.pairs[-1]
-            result *= np.float32(product / max(_dot(change, change * self.scale), 1e-30))
+            against = _dot(change, change * scale, self.separate)
+            result *= np.where(product > 0, _share(product, against), 1).astype(np.float32)
         for (step, change, product), share in zip(self.pairs, reversed(shares), strict=True):
-            result += np.float32(share - _dot(change, result) / product) * step
+            _add(result, share - _share(_dot(change, result, self.separate), product), step)
         return result
 
 
-def _dot(first: Floats, second: Floats) -> float:
-    return float(np.dot(first.ravel(), second.ravel()))
+def _add(result: Floats, share: Floats, other: Floats) -> None:
+    for start in range(0, len(result), BLOCK):
+        result[start : start + BLOCK] += share * other[start : start + BLOCK]
+
+
+def _share(part: Doubles, whole: Doubles) -> Floats:
+    """Divide; 0 where there is nothing to divide by (an output that stood still)."""
+    share: Floats = np.where(whole > 0, part / np.where(whole > 0, whole, 1), 0).astype(np.float32)
+    return share
+
+
+def _dot(first: Floats, second: Floats, separate: bool) -> Doubles:
+    """Inner product of every column, shape (outputs,); or of the whole, shape (1,)."""
+    if separate:
+        return np.einsum("ij,ij->j", first, second).astype(np.float64)
+    return np.array([np.dot(first.ravel(), second.ravel())], dtype=np.float64)
 
 
 def _mean_squares(matrix: Any) -> Floats:

@@ -39,9 +39,9 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
 
     table_only = not reader.streams
     width = rounded(size.dial * (192 if spec.rows < 20_000 else 256))
-    members = 16 if table_only else 4
+    members = (16 if spec.rows < 10_000 else 8) if table_only else 4
     batch = 256 if spec.rows >= 10_000 else 128 if spec.rows >= 2000 else 32 if spec.rows >= 200 else 16
-    steps = min(8000, max(2000, 60 * (spec.rows / batch) ** 0.75)) if table_only else 2500
+    steps = min(8000, max(1200, 60 * (spec.rows / batch) ** 0.75)) if table_only else 2500
     epochs = max(3.0, round(steps * batch / max(1, spec.rows)))
     recipe = Recipe(
         batch=batch,
@@ -64,7 +64,7 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     reasons = {
         "width": f"times the dial {size.dial:g}; wider from 20,000 rows on",
         "members": "networks that share their weights and differ in the scaling of their input (TabM); "
-        "fewer where a text, picture or sound costs most of the time",
+        "fewer for more rows, and where a text, picture or sound costs most of the time",
         "batch": f"grows with the {spec.rows} training rows, so that small data still give thousands of steps",
         "epochs": f"about {steps:.0f} steps: more data need more, but less than in proportion",
         "learning_rate": "the usual peak for AdamW on small networks; falls to zero at the end",

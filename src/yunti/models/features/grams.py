@@ -27,7 +27,7 @@ BITS = 22
 BUCKETS = 1 << BITS
 SPACE = 32
 END = 0  # stands between two texts
-CHARACTER_LENGTHS = (2, 3, 4, 5)
+CHARACTER_LENGTHS = (3, 4)
 
 _TAG = re.compile(r"<[a-zA-Z/!?][^<>\0]{0,300}>")
 _BASE = 0x9E3779B97F4A7C15
@@ -89,7 +89,7 @@ def clean(texts: Sequence[str]) -> str:
 
 
 def grams(texts: Sequence[str], unit: Unit) -> Grams:
-    """Return the n-grams of texts: words and pairs of words, or 2 to 5 characters.
+    """Return the n-grams of texts: words and pairs of words, or 3 to 4 characters.
 
     Args:
         texts: any number of strings; call it with some million characters at most, it holds about 100 bytes for each.

@@ -26,7 +26,7 @@ class TfIdf:
     (Salton and Buckley, 1988; the smoothing and the sublinear count are scikit-learn's TfidfVectorizer's).
 
     Args:
-        unit: "words" (and pairs of words) or "characters" (2 to 5).
+        unit: "words" (and pairs of words) or "characters" (3 to 4).
         cap: most n-grams to keep: those in the most texts.
     """
 
@@ -123,7 +123,7 @@ class SparseText(Block):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.bags = {"words": TfIdf("words", 100_000), "characters": TfIdf("characters", 100_000)}
+        self.bags = {"words": TfIdf("words", 100_000), "characters": TfIdf("characters", 50_000)}
 
     def fit(self, column: Column, target: NDArray[Any], seed: int) -> None:
         """Choose and weigh the n-grams."""

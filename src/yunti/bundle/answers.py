@@ -1,0 +1,164 @@
+"""From a source of rows to answers in its order, and to scores where the answers are known."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from yunti.bundle.card import About
+from yunti.data.parse import table_from_raw, target_from_raw
+from yunti.data.raw import Raw
+from yunti.data.read import read_raw
+from yunti.errors import ColumnError, nearest
+from yunti.models.contract import Model
+from yunti.specs import ColumnSpec, TaskSpec
+from yunti.tasks.intervals import interval
+from yunti.tasks.metrics import metrics_of
+from yunti.tasks.task import decode, scores
+
+PROBLEM = "problem"
+
+
+def predict_source(model: Model, about: About, source: object) -> Any:
+    """Predict every row of a source.
+
+    Args:
+        model: the model.
+        about: what is told about it.
+        source: anything that `yunti.data.read.read_raw` takes.
+
+    Returns:
+        One row for each row of the source, in its order: `prediction` (a label, or a value) and for classes
+        `probability_<class>`. A row that could not be read has nulls there, and its reason in a column `problem`,
+        which is there only when there is such a row. A pandas frame (with the index of the source) for pandas, a
+        polars frame for polars, else a pyarrow.Table.
+
+    Raises:
+        SourceError: the source cannot be read.
+        ColumnError: an input column is missing or of another kind.
+    """
+    with tempfile.TemporaryDirectory(prefix="yunti-") as workspace:
+        raw = read_raw(source, Path(workspace))
+        answers = _as_table(about.task, _predictions(model, about, raw, Path(workspace)))
+        return _like(source, _with_broken(raw, answers))
+
+
+def evaluate_source(model: Model, about: About, source: object) -> dict[str, Any]:
+    """Score a model on the rows of a source whose answer is known.
+
+    Returns:
+        `rows` (number scored), `metric`, `score`, `low`, `high` (the metric that decides, with its 95 % interval),
+        `scores` and `intervals` (every metric of the task), `findings` (a sentence for rows that were not scored).
+
+    Raises:
+        SourceError: the source cannot be read.
+        ColumnError: the target or an input column is missing or of another kind, or no answer is known.
+    """
+    task, target = about.task, about.target
+    with tempfile.TemporaryDirectory(prefix="yunti-") as workspace:
+        raw = read_raw(source, Path(workspace))
+        if target.name not in raw.names:
+            must = f"it must have the target column {target.name!r}"
+            raise ColumnError(raw.source, must, "it has none", nearest(target.name, raw.names))
+        truth = target_from_raw(raw, target, task.classes)
+        known = truth >= 0 if task.name == "classification" else np.isfinite(truth)
+        findings = list(_not_scored(raw, target, known))
+        if not known.any():
+            got, mend = findings[-1].rstrip("."), "give rows with the answers that the model has learned"
+            raise ColumnError(raw.source, f"the answers in {target.name!r} must be known", got, mend)
+        found, truth = _predictions(model, about, raw, Path(workspace))[known], truth[known]
+    seed = model.spec.seed
+    ends = {
+        each.name: interval(replace(task, metric=each.name), truth, found, seed=seed) for each in metrics_of(task.name)
+    }
+    every = scores(task, truth, found)
+    low, high = ends[task.metric]
+    return {
+        "rows": len(truth),
+        "metric": task.metric,
+        "score": every[task.metric],
+        "low": low,
+        "high": high,
+        "scores": every,
+        "intervals": {name: list(pair) for name, pair in ends.items()},
+        "findings": findings,
+    }
+
+
+def _predictions(model: Model, about: About, raw: Raw, workspace: Path) -> NDArray[Any]:
+    """Predict all rows; their typed columns stand in files, and models go through them in chunks."""
+    folder = workspace / "rows"
+    folder.mkdir()
+    table = table_from_raw(raw, about.columns, folder)
+    return model.predict(table)
+
+
+def _as_table(task: TaskSpec, found: NDArray[Any]) -> pa.Table:
+    kind = pa.string() if task.name == "classification" else pa.float64()
+    columns = {"prediction": pa.array(decode(task, found), kind)}
+    for place, name in enumerate(task.classes):
+        columns[f"probability_{name}"] = pa.array(found[:, place].astype(np.float32))
+    return pa.table(columns)
+
+
+def _with_broken(raw: Raw, answers: pa.Table) -> pa.Table:
+    """Put a row of nulls, with the reason, wherever a row of the source could not be read."""
+    if not raw.broken:
+        return answers
+    rows = len(raw)
+    files = np.zeros(rows, dtype=np.int64) if raw.file_of is None else raw.file_of.astype(np.int64)
+    numbers = np.arange(1, rows + 1) if raw.row_of is None else raw.row_of
+    places = {name: place for place, name in enumerate(raw.files)}
+    broken = sorted(raw.broken, key=lambda each: (places.get(each.file, len(places)), each.row))
+    keys = files << 40 | numbers  # by file, then by row
+    wanted = np.array([places.get(each.file, len(places)) << 40 | each.row for each in broken])
+    before = np.searchsorted(keys, wanted)
+    order = np.insert(np.arange(rows), before, -1)
+    reasons = np.full(len(order), None, dtype=object)
+    reasons[order < 0] = [each.reason for each in broken]
+    taken = answers.take(pa.array(order, mask=order < 0))
+    return taken.append_column(PROBLEM, pa.array(reasons, pa.string()))
+
+
+def _not_scored(raw: Raw, target: ColumnSpec, known: NDArray[np.bool_]) -> Iterator[str]:
+    """Say which rows are not scored, and why."""
+    if raw.broken:
+        first = raw.broken[0]
+        yield f"{_rows(len(raw.broken))} could not be read, such as row {first.row} of {first.file}: {first.reason}."
+    if known.all():
+        return
+    values = raw.arrow[target.name].combine_chunks()
+    given = np.asarray(values.is_valid())
+    missing, strange = np.flatnonzero(~known & ~given), np.flatnonzero(~known & given)
+    if len(missing):
+        yield f"{_rows(len(missing), 'has no', 'have no')} {target.name!r} and {_rows_are(missing)} not scored."
+    if len(strange):
+        shown = ", ".join(dict.fromkeys(repr(str(values[int(row)].as_py())) for row in strange[:3]))
+        what = f"{_rows(len(strange), 'has', 'have')} a label in {target.name!r} that the model has not learned"
+        yield f"{what}, such as {shown} (row {raw.place(int(strange[0]))[1]:,}), and {_rows_are(strange)} not scored."
+
+
+def _rows(count: int, one: str = "", many: str = "") -> str:
+    return f"1 row {one}".rstrip() if count == 1 else f"{count:,} rows {many}".rstrip()
+
+
+def _rows_are(rows: NDArray[np.int64]) -> str:
+    return "is" if len(rows) == 1 else "are"
+
+
+def _like(source: object, table: pa.Table) -> Any:
+    """Return the answers as the kind of frame that the source is."""
+    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
+    if pandas is not None and isinstance(source, pandas.DataFrame):
+        return table.to_pandas().set_axis(source.index, axis=0)
+    if polars is not None and isinstance(source, polars.DataFrame):
+        return polars.from_arrow(table)
+    return table

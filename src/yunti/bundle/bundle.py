@@ -1,0 +1,194 @@
+"""A trained model as a user holds it: loaded from a folder or a `.yunti` file, it predicts, scores and is saved."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, final
+
+from numpy.typing import NDArray
+
+from yunti.bundle.answers import evaluate_source, predict_source
+from yunti.bundle.archive import ENDING, pack, unpack
+from yunti.bundle.card import About
+from yunti.bundle.format import Draft, Opened, header_of, hold_free, open_folder
+from yunti.bundle.guard import HEADER, check_files
+from yunti.data.table import Table
+from yunti.errors import BundleError, OptionError
+from yunti.models.contract import Model, Size
+from yunti.specs import Spec
+
+
+@final
+class Bundle:
+    """A trained model, its task, and what is told about it.
+
+    Args:
+        path: where it was loaded from.
+        opened: what was found there, after all checks.
+
+    Example:
+        >>> import yunti
+        >>> model = yunti.load("runs/stars/models/boosting")  # doctest: +SKIP
+        >>> model.predict("new.csv")  # doctest: +SKIP
+        >>> model.save("stars.yunti")  # doctest: +SKIP
+    """
+
+    def __init__(self, path: Path, opened: Opened) -> None:
+        self.path = path
+        self._opened = opened
+
+    def __repr__(self) -> str:
+        task = self.spec.task
+        return f"Bundle({str(self.path)!r}: {self.rung}, {task.name} of {task.target!r})"
+
+    @property
+    def model(self) -> Model:
+        """The model itself."""
+        return self._opened.model
+
+    @property
+    def spec(self) -> Spec:
+        """The columns and the task; its device is the one that the model runs on now."""
+        return self.model.spec
+
+    @property
+    def about(self) -> About:
+        """What is told about it: data, task, scores, rung."""
+        return self._opened.header.about
+
+    @property
+    def rung(self) -> str:
+        """The name of its rung."""
+        return self._opened.header.rung
+
+    @property
+    def size(self) -> Size:
+        """The dial it was built with."""
+        return self._opened.header.size
+
+    @property
+    def probe(self) -> Table:
+        """The rows that it was checked on."""
+        return self._opened.probe
+
+    @property
+    def card(self) -> str:
+        """The card of the model, in Markdown."""
+        return self._opened.card
+
+    def predict(self, source: object) -> Any:
+        """Predict every row of a source: a file, folder, glob or sample, or a pandas, polars or Arrow table.
+
+        Returns:
+            One row for each row of the source, in its order: `prediction` (a label as a string, or a value) and for
+            classes `probability_<class>`. A row that could not be read has nulls there, and the reason in a column
+            `problem` that is there only then. pandas gives pandas (same index), polars gives polars, all else gives a
+            pyarrow.Table.
+
+        Raises:
+            SourceError: the source cannot be read.
+            ColumnError: an input column is missing or of another kind.
+        """
+        return predict_source(self.model, self.about, source)
+
+    def predict_table(self, table: Table) -> NDArray[Any]:
+        """Predict the rows of a table of this bundle's columns.
+
+        Returns:
+            Probabilities of shape (rows, classes), float32; or values of shape (rows,), float64.
+        """
+        return self.model.predict(table)
+
+    def evaluate(self, source: object) -> dict[str, Any]:
+        """Score the model on the rows of a source whose answer is known.
+
+        Returns:
+            `rows` (number scored), `metric`, `score`, `low`, `high` (the metric that decides, with its 95 % bootstrap
+            interval), `scores` and `intervals` (every metric of the task), `findings` (a sentence for rows that were
+            not scored: broken, without an answer, or with one that the model has not learned).
+
+        Raises:
+            SourceError: the source cannot be read.
+            ColumnError: the target or an input column is missing or of another kind, or no answer is known.
+        """
+        return evaluate_source(self.model, self.about, source)
+
+    def save(self, path: str | Path) -> None:
+        """Copy the bundle, byte for byte, to a folder, or to one file when the name ends in `.yunti`.
+
+        Raises:
+            OptionError: it cannot be written there, or something else is there.
+            BundleError: the bundle was changed since it was loaded.
+        """
+        target = Path(path)
+        with _folder_of(str(self.path), self.path) as folder:
+            self._hold_unchanged(folder)
+            if target.suffix == ENDING:
+                _save_file(folder, target)
+                return
+            hold_free(target)
+            with Draft(target) as draft:
+                shutil.copytree(folder, draft, dirs_exist_ok=True)
+
+    def _hold_unchanged(self, folder: Path) -> None:
+        where, header = str(self.path), self._opened.header
+        if header_of(where, (folder / HEADER).read_bytes()).seal != header.seal:
+            raise BundleError(where, "it must be the bundle that was loaded", "another is there now", "load it again")
+        check_files(where, folder, header.parts)
+
+
+def load_bundle(path: Path | str) -> Bundle:
+    """Load a bundle: a folder, or one `.yunti` file. Nothing is unpickled, and no code of the bundle runs.
+
+    Checked in this order: format, seal, names, sizes, hashes, types and shapes, and that the model answers the probe as
+    it was tested.
+
+    Raises:
+        BundleError: a check failed.
+        PackageError: the model needs a package that is not installed.
+    """
+    place = Path(path)
+    with _folder_of(str(path), place) as folder:
+        return Bundle(place, open_folder(str(path), folder))
+
+
+@contextmanager
+def _folder_of(where: str, path: Path) -> Iterator[Path]:
+    """Give the folder of a bundle; a file is unpacked to a temporary one."""
+    if path.is_dir():
+        yield path
+        return
+    if not path.is_file():
+        raise BundleError(where, "it must be a folder or a .yunti file", "there is none", "check its name")
+    with tempfile.TemporaryDirectory(prefix="yunti-") as workspace:
+        folder = Path(workspace)
+        try:
+            unpack(where, path, folder, lambda content: header_of(where, content).parts)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise BundleError(where, "it must be readable", reason, "check the file and the space in TMPDIR") from error
+        yield folder
+
+
+def _save_file(folder: Path, target: Path) -> None:
+    if target.is_dir():
+        raise OptionError(str(target), "a .yunti bundle is one file", "a folder is there", "give another name")
+    temporary = target.with_name(f".{target.name}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        pack(folder, temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        mend = "free the disk or give another place"
+        raise OptionError(str(target), "a bundle must be writable there", reason, mend) from error
+    finally:
+        with suppress(OSError):  # what hinders the removal hindered the writing, and is told
+            temporary.unlink(missing_ok=True)

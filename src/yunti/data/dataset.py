@@ -1,0 +1,235 @@
+"""A `Dataset`: rows laid out for training in a folder, in the order train, valid, test, and opened from there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yunti.data.look import Look, data_record, look
+from yunti.data.options import DataOptions
+from yunti.data.raw import BrokenRow
+from yunti.data.split import TEST, TRAIN, VALID
+from yunti.data.store import Stored, StoredColumns, read_rows, write_column, write_rows
+from yunti.data.table import Categories, Column, Examples, Numbers, Ragged, Table, Texts
+from yunti.data.understand import Understanding, understand
+from yunti.errors import SourceError
+from yunti.records import DataRecord, from_json, to_json, write_atomic
+from yunti.seeds import generator
+from yunti.specs import ColumnSpec, TaskName
+
+__all__ = ["DataOptions", "Dataset", "Look", "look", "open_dataset", "prepare"]
+
+Part = Literal["train", "valid", "test"]
+_RECORD = "dataset.json"
+_PERCENTILE = 95
+
+
+@final
+@dataclass(frozen=True)
+class _Layout:
+    """What `dataset.json` holds."""
+
+    record: DataRecord
+    target: ColumnSpec
+    task: TaskName
+    classes: tuple[str, ...]
+    stored: tuple[Stored, ...]
+    grouped: bool
+    format: int = 1
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Rows ready for training, memory-mapped.
+
+    Args:
+        folder: where its files are.
+        record: what was read and how it was understood.
+        columns: the input columns.
+        target: the target column.
+        task: classification or regression.
+        classes: the class labels in order; empty for regression.
+        train: the rows to learn from, in random order.
+        valid: the rows to choose by.
+    """
+
+    folder: Path
+    record: DataRecord
+    columns: tuple[ColumnSpec, ...]
+    target: ColumnSpec
+    task: TaskName
+    classes: tuple[str, ...]
+    train: Examples
+    valid: Examples
+    _stored: tuple[Stored, ...]
+    _grouped: bool
+
+    def open_test(self) -> Examples:
+        """Open the test rows: once, for the chosen rung, at the end."""
+        return _examples(self.folder, self._stored, _slice(self.record, "test"))
+
+    def clusters(self, part: Part) -> NDArray[np.int64] | None:
+        """Return the group of every row of a part, shape (rows,), where a group column was named."""
+        if not self._grouped:
+            return None
+        return np.asarray(read_rows(self.folder / "groups.npy")[_slice(self.record, part)], dtype=np.int64)
+
+
+def prepare(source: object, options: DataOptions, folder: Path, tell: Callable[[str, float], None]) -> Dataset:
+    """Read, examine and split a source, and lay its rows out in a folder.
+
+    The folder is complete when `dataset.json` is there, which is written last; what an earlier, broken-off run left
+    is made anew. Rows that cannot be read go to `quarantine.jsonl` beside the folder.
+
+    Args:
+        source: a file, folder, glob, `sample:NAME`, or a pandas, polars or Arrow table.
+        options: what the user says about the data.
+        folder: where to.
+        tell: called with the stage ("reading", "understanding", "examining", "laying out") and how far it is.
+
+    Raises:
+        InputError: the source or an option cannot be used.
+    """
+    if folder.exists():
+        shutil.rmtree(folder)
+    workspace = folder / "work"
+    workspace.mkdir(parents=True)
+    try:
+        found = understand(source, options, workspace, tell, need_target=True)
+        _quarantine(folder.parent / "quarantine.jsonl", found.broken)
+        layout = _lay_out(found, folder, options.seed, tell)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    del found
+    shutil.rmtree(workspace)
+    write_atomic(folder / _RECORD, to_json(layout))
+    return open_dataset(folder)
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """Open a data set that `prepare` laid out; its arrays are memory-mapped.
+
+    Raises:
+        SourceError: the folder holds none, or an unfinished one.
+    """
+    path = folder / _RECORD
+    if not path.is_file():
+        raise SourceError(str(folder), f"a prepared data set must hold {_RECORD}", "there is none", "prepare it again")
+    layout = from_json(_Layout, path.read_text(encoding="utf-8"), str(path))
+    columns = tuple(column for column in layout.record.columns if column.role == "input")
+    parts = [_examples(folder, layout.stored, _slice(layout.record, part)) for part in ("train", "valid")]
+    return Dataset(
+        folder,
+        layout.record,
+        columns,
+        layout.target,
+        layout.task,
+        layout.classes,
+        *parts,
+        layout.stored,
+        layout.grouped,
+    )
+
+
+def _slice(record: DataRecord, part: str) -> slice:
+    split = record.split
+    ends = {"train": (0, split.train), "valid": (split.train, split.train + split.valid)}
+    start, stop = ends.get(part, (split.train + split.valid, split.train + split.valid + split.test))
+    return slice(start, stop)
+
+
+def _examples(folder: Path, stored: tuple[Stored, ...], rows: slice) -> Examples:
+    table = Table(StoredColumns(folder, stored, rows))
+    return Examples(table, read_rows(folder / "target.npy")[rows], read_rows(folder / "rows.npy")[rows])
+
+
+def _lay_out(found: Understanding, folder: Path, seed: int, tell: Callable[[str, float], None]) -> _Layout:
+    """Write the rows in the order train, valid, test, shuffled within each, column by column."""
+    answers, parts = found.answers, found.parts
+    assert answers is not None and parts is not None
+    random = generator(seed, "order")
+    order = np.concatenate([random.permutation(np.flatnonzero(parts.part == part)) for part in (TRAIN, VALID, TEST)])
+    classes, values = _in_training(answers.classes, answers.values, parts.part)
+    write_rows(folder / "rows.npy", order.astype(np.int64))
+    write_rows(folder / "target.npy", values, order)
+    if found.groups is not None:
+        write_rows(folder / "groups.npy", found.groups, order)
+    inputs = [column for column in found.columns if column.role == "input"]
+    train = int((parts.part == TRAIN).sum())
+    stored, complete = [], {}
+    for place, spec in enumerate(inputs):
+        column = found.table[spec.name]
+        stored.append(write_column(folder, spec.name, place, column, order))
+        complete[spec.name] = with_facts(spec, column, np.sort(order[:train]))
+        tell("laying out", (place + 1) / len(inputs))
+    columns = tuple(complete.get(column.name, column) for column in found.columns)
+    record = replace(data_record(found), columns=columns)
+    return _Layout(
+        record, replace(answers.spec, role="target"), answers.task, classes, tuple(stored), found.groups is not None
+    )
+
+
+def with_facts(spec: ColumnSpec, column: Column, rows: NDArray[np.int64]) -> ColumnSpec:
+    """Complete a column's spec by what its training rows hold: levels, length, shape, channels.
+
+    Args:
+        spec: the column.
+        column: its values in the order of the source.
+        rows: the training rows.
+    """
+    match column:
+        case Numbers(values):
+            if spec.kind != "flag":
+                return spec
+            some = values[rows]
+            return replace(spec, levels=len(np.unique(some[~np.isnan(some)])))
+        case Categories(codes, names):
+            return replace(spec, levels=int((np.bincount(codes[rows] + 1, minlength=len(names) + 1)[1:] > 0).sum()))
+        case Texts():
+            return replace(spec, length=_typical(_letters(column.take(rows[:: max(1, len(rows) // 100_000)]))))
+        case Ragged():
+            lengths = column.lengths[rows]
+            return replace(spec, length=_typical(lengths), channels=int(column.values.shape[1]))
+        case _:
+            return spec
+
+
+def _letters(texts: Texts) -> NDArray[np.int64]:
+    import pyarrow.compute as pc
+
+    return np.asarray(pc.fill_null(pc.utf8_length(texts.values), 0).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def _typical(lengths: NDArray[np.int64]) -> int:
+    present = lengths[lengths > 0]
+    return int(np.percentile(present, _PERCENTILE, method="higher")) if len(present) else 1
+
+
+def _in_training(
+    classes: Sequence[str], values: NDArray[Any], part: NDArray[np.int8]
+) -> tuple[tuple[str, ...], NDArray[Any]]:
+    """Keep the classes that training rows have; rows of others were set aside."""
+    if not classes:
+        return (), values
+    seen = np.bincount(values[part == TRAIN], minlength=len(classes)) > 0
+    codes = np.where(seen, np.cumsum(seen) - 1, -1).astype(np.int32)
+    return tuple(name for name, there in zip(classes, seen, strict=True) if there), np.append(codes, np.int32(-1))[
+        values
+    ]
+
+
+def _quarantine(path: Path, broken: Sequence[BrokenRow]) -> None:
+    if broken:
+        lines = [json.dumps(asdict(row), ensure_ascii=False) for row in broken]
+        write_atomic(path, "\n".join(lines) + "\n")
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""What is wrong with the data, or worth knowing, before anything is trained: each check gives findings."""

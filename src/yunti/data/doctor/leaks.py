@@ -1,0 +1,230 @@
+"""Columns that give the target away: known only once the target is, or computed from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yunti.data.doctor.copies import one_to_one
+from yunti.data.doctor.sheet import Sheet
+from yunti.data.target import Answers
+from yunti.records import Finding
+from yunti.seeds import generator
+
+_AUC, _ACCURACY, _R2 = 0.99, 0.985, 0.999
+_SUSPECT_R2 = 0.995
+_LEAST = 20  # rows below which a one-to-one match may be chance
+_LEAST_OF_CLASS = 10  # held-out rows of a class, for its AUC to say anything
+_MOST_SUMMED = 100  # columns that are tried as terms of a sum
+_TOLERANCE = 1e-6
+_OUTCOME = re.compile(
+    r"(^|[_\W])(re)?(paid|payed|balance|remaining|outstanding|received|recover(y|ed|ies)|collected|refunded|settled|"
+    r"payments?|pymnt)([_\W]|$)|已还|已付|未还|余额|回收|实收",
+    re.IGNORECASE,
+)
+
+
+def check_leaks(sheet: Sheet, passed_over: frozenset[str]) -> Iterator[Finding]:
+    """Find columns that give the target away.
+
+    Three signs count: one column predicts held-out answers all but perfectly; amounts add up to the target; amounts
+    that are named as paid, outstanding or the like add up among themselves, so they are the books of what came after.
+
+    Args:
+        sheet: the data, with answers.
+        passed_over: columns that are left out already.
+    """
+    assert sheet.answers is not None
+    found: set[str] = set()
+    for finding in _single_columns(sheet, sheet.answers, passed_over):
+        if finding.severity == "left out" and finding.column:
+            found.add(finding.column)
+        yield finding
+    yield from _sums(sheet, sheet.answers, passed_over | found)
+
+
+def _single_columns(sheet: Sheet, answers: Answers, passed_over: frozenset[str]) -> Iterator[Finding]:
+    rows = sheet.drawn("leaks")
+    if len(rows) < _LEAST:
+        return
+    target = answers.values[rows].astype(np.float64)
+    first = generator(sheet.seed, "doctor", "halves").permutation(len(rows)) < len(rows) // 2
+    for column in sheet.of_kind("number", "flag", "time", "category"):
+        if column.name in passed_over:
+            continue
+        values = sheet.values(column.name, rows)
+        message, sure = (_class_leak if answers.task == "classification" else _value_leak)(values, target, first)
+        if message and sure:
+            message = f"{column.name!r} gives the target {answers.spec.name!r} away: {message}"
+            yield Finding("leak", "left out", message, column.name)
+        elif message:
+            message = f"{column.name!r} alone all but tells the target: {message}; was it known beforehand?"
+            yield Finding("suspect", "warning", message, column.name)
+
+
+def _class_leak(values: NDArray[np.float64], target: NDArray[np.float64], first: NDArray[np.bool_]) -> tuple[str, bool]:
+    if one_to_one(values, target) and np.bincount(target.astype(np.int64)).max() <= len(target) - 5:
+        return "each of its values goes with one class", True
+    bins = _bins(values, first)
+    codes = target.astype(np.int64)
+    held = np.bincount(codes[~first], minlength=int(codes.max()) + 1)
+    classes = np.flatnonzero(held >= _LEAST_OF_CLASS)
+    if len(classes) < 2:
+        return "", False
+    shape = (int(bins.max()) + 1, len(held))
+    seen, asked = np.zeros(shape), np.zeros(shape)
+    np.add.at(seen, (bins[first], codes[first]), 1)
+    np.add.at(asked, (bins[~first], codes[~first]), 1)
+    prior = (seen.sum(axis=0) + 1) / (seen.sum() + len(held))
+    chances = (seen + prior) / (seen.sum(axis=1, keepdims=True) + 1)
+    auc = float(np.mean([_auc(chances[:, each], asked[:, each], asked.sum(axis=1)) for each in classes]))
+    right = asked[np.arange(len(asked)), chances.argmax(axis=1)]
+    hits = np.bincount(chances.argmax(axis=1), weights=right, minlength=len(held))
+    accuracy = float(np.mean(hits[classes] / held[classes]))
+    if auc <= _AUC:
+        return "", False
+    return f"alone it reaches an AUC of {auc:.3f} on held-out rows", accuracy >= _ACCURACY
+
+
+def _value_leak(values: NDArray[np.float64], target: NDArray[np.float64], first: NDArray[np.bool_]) -> tuple[str, bool]:
+    known = ~np.isnan(values)
+    if known.mean() < 0.5 or (known & first).sum() < _LEAST or (known & ~first).sum() < _LEAST:
+        return "", False
+    places, inverse = np.unique(values[known & first], return_inverse=True)
+    means = np.bincount(inverse, weights=target[known & first]) / np.bincount(inverse)
+    held = known & ~first
+    guess = np.interp(values[held], places, means)
+    spread = float(((target[held] - target[held].mean()) ** 2).sum())
+    r2 = 1 - float(((target[held] - guess) ** 2).sum()) / spread if spread > 0 else 0.0
+    return (f"alone it explains R² = {r2:.4f} of held-out rows", r2 > _R2) if r2 > _SUSPECT_R2 else ("", False)
+
+
+def _bins(values: NDArray[np.float64], first: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Cut a column into bins by the values of one half: each value by itself where they are few; missing is a bin."""
+    missing = np.isnan(values)
+    known = np.unique(values[~missing])
+    if len(known) > 64:
+        count = int(np.clip((first & ~missing).sum() / 25, 8, 64))
+        known = np.unique(np.quantile(values[first & ~missing], np.linspace(0, 1, count + 1)[1:-1]))
+        return np.where(missing, len(known) + 1, np.searchsorted(known, values, side="left")).astype(np.int64)
+    return np.where(missing, len(known), np.searchsorted(known, values)).astype(np.int64)
+
+
+def _auc(chances: NDArray[np.float64], positive: NDArray[np.float64], total: NDArray[np.float64]) -> float:
+    """Area under the ROC curve from counts per bin; ties count half."""
+    order = np.argsort(chances)
+    levels, place = np.unique(chances[order], return_inverse=True)
+    right = np.bincount(place, weights=positive[order], minlength=len(levels))
+    wrong = np.bincount(place, weights=(total - positive)[order], minlength=len(levels))
+    below = np.cumsum(wrong) - wrong
+    pairs = right.sum() * wrong.sum()
+    return float((right * (below + wrong / 2)).sum() / pairs) if pairs else 0.5
+
+
+def _sums(sheet: Sheet, answers: Answers, passed_over: frozenset[str]) -> Iterator[Finding]:
+    names = [column.name for column in sheet.of_kind("number") if column.name not in passed_over]
+    rows = sheet.drawn("sums", 4_000)
+    if len(rows) < 50 or len(names) < 2:
+        return
+    told: set[str] = set()
+    table = np.stack([sheet.values(name, rows) for name in names], axis=1)
+    if answers.task == "regression":
+        terms = find_sum(answers.values[rows], table)
+        for term in _blamed(terms, names):
+            told.add(names[term])
+            message = f"{names[term]!r} gives the target {answers.spec.name!r} away: {answers.spec.name} = {_formula(terms, names)}"
+            yield Finding("leak", "left out", message, names[term])
+    for place, name in enumerate(names):
+        if not _OUTCOME.search(name):
+            continue
+        others = [each for each in range(len(names)) if each != place]
+        terms = [(others[term], sign) for term, sign in find_sum(table[:, place], table[:, others])]
+        members = [place, *(term for term, _ in terms)] if terms else []
+        for member in members:
+            if names[member] not in told and _OUTCOME.search(names[member]):
+                told.add(names[member])
+                message = (
+                    f"{names[member]!r} seems to be known only afterwards: it is part of the account "
+                    f"{name} = {_formula(terms, names)}"
+                )
+                yield Finding("leak", "left out", message, names[member])
+
+
+def _blamed(terms: Sequence[tuple[int, int]], names: Sequence[str]) -> list[int]:
+    """Choose the terms of the target's sum to leave out: those named as outcomes, else all."""
+    outcomes = [term for term, _ in terms if _OUTCOME.search(names[term])]
+    return outcomes or [term for term, _ in terms]
+
+
+def _formula(terms: Sequence[tuple[int, int]], names: Sequence[str]) -> str:
+    text = " ".join(
+        f"{'+' if sign > 0 else '−'} {names[term]}" for term, sign in sorted(terms, key=lambda term: -term[1])
+    )
+    return text.removeprefix("+ ")
+
+
+def find_sum(total: NDArray[np.float64], table: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Find columns that add up to (or whose difference is) a total in at least 99 % of the rows, to 1e-6 of its size.
+
+    Args:
+        total: shape (rows,).
+        table: shape (rows, columns).
+
+    Returns:
+        Places of two or three columns with their signs, and of others that make up the rest in the remaining rows;
+        empty if there are none.
+
+    Example:
+        >>> rows = np.arange(1.0, 91.0)
+        >>> find_sum(3 * rows, np.stack([rows, rows % 7, 2 * rows], axis=1))
+        [(0, 1), (2, 1)]
+    """
+    rows = np.isfinite(total) & (total != 0)
+    if rows.sum() < 50:
+        return []
+    total, table = total[rows], table[rows]
+    tolerance = _TOLERANCE * float(np.abs(total).max())
+    useful = np.flatnonzero(
+        (np.isfinite(table).mean(axis=0) >= 0.95) & ((np.nan_to_num(table) != 0).mean(axis=0) >= 0.2)
+    )
+    useful = useful[:_MOST_SUMMED]
+    probes = np.linspace(0, len(total) - 1, 32).astype(int)
+    few, some = total[probes], table[np.ix_(probes, useful)]
+    for size in (2, 3):
+        sets = np.array(list(combinations(range(len(useful)), size)))
+        for signs in _signs(size):
+            for block in np.array_split(sets, max(1, len(sets) // 50_000)) if len(sets) else []:
+                sums = (some[:, block] * signs).sum(axis=2)
+                hits = (np.abs(sums - few[:, None]) <= tolerance).sum(axis=0) >= 30
+                for chosen in block[hits]:
+                    places = useful[chosen]
+                    rest = total - (table[:, places] * signs).sum(axis=1)
+                    if np.mean(np.abs(rest) <= tolerance) >= 0.99:
+                        terms = list(zip(places.tolist(), signs.tolist(), strict=True))
+                        return terms + _rest(rest, table, set(places.tolist()), tolerance)
+    return []
+
+
+def _signs(size: int) -> NDArray[Any]:
+    every = np.array(np.meshgrid(*[[1, -1]] * size, indexing="ij")).reshape(size, -1).T
+    return every[(every > 0).any(axis=1)]
+
+
+def _rest(
+    rest: NDArray[np.float64], table: NDArray[np.float64], used: set[int], tolerance: float
+) -> list[tuple[int, int]]:
+    """Find a column that makes up what is left in the few rows where the sum does not hold."""
+    open_rows = np.abs(rest) > tolerance
+    if not open_rows.any():
+        return []
+    for place in range(table.shape[1]):
+        if place not in used and np.mean(np.abs(rest - np.nan_to_num(table[:, place])) <= tolerance) > np.mean(
+            ~open_rows
+        ):
+            return [(place, 1)]
+    return []

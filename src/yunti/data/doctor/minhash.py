@@ -1,0 +1,125 @@
+"""Near-duplicate texts: MinHash over character 5-grams and banded locality-sensitive hashing.
+
+Source: Broder (1997), On the resemblance and containment of documents; Leskovec, Rajaraman, Ullman, Mining of Massive
+Datasets, chapter 3. Characters rather than words, so that Chinese works as well as English.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from yunti.devices import cores
+
+GRAM = 5
+ALIKE = 0.8  # Jaccard similarity of the sets of 5-grams
+_BANDS, _ROWS = 12, 5  # a pair at 0.8 meets in some band with probability 0.99, one at 0.5 with 0.32
+_LETTERS = 2_000  # the start of a text is enough to know it
+_BLOCK = 2_000  # texts a thread takes at a time
+_PAIRS = 200_000  # candidate pairs that are verified exactly
+
+
+def normalised(texts: pa.LargeStringArray) -> pa.LargeStringArray:
+    """Lower the case and join every run of blanks; a missing text is empty."""
+    lower = pc.utf8_lower(pc.utf8_slice_codeunits(texts, 0, _LETTERS))
+    return pc.fill_null(pc.utf8_trim_whitespace(pc.replace_substring_regex(lower, r"\s+", " ")), "")
+
+
+def near_pairs(texts: pa.LargeStringArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find pairs of texts whose sets of character 5-grams have a Jaccard similarity of at least 0.8.
+
+    Args:
+        texts: normalised, distinct texts.
+
+    Returns:
+        The places of both texts of every pair, each of shape (pairs,). Of many alike texts not every pair is given,
+        but a chain of pairs that links them.
+    """
+    if len(texts) < 2:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    random = np.random.default_rng(20_240_229)  # of the method, not of the climb: the same texts always meet
+    factors = random.integers(1, 2**32, _BANDS * _ROWS, dtype=np.uint32) | np.uint32(1)
+    starts = range(0, len(texts), _BLOCK)
+    with ThreadPoolExecutor(max_workers=cores()) as pool:
+        signatures = np.concatenate(
+            list(pool.map(lambda start: _signatures(texts.slice(start, _BLOCK), factors), starts))
+        )
+    first, second = _candidates(signatures)
+    agree = np.array([(signatures[a] == signatures[b]).mean() for a, b in zip(first, second, strict=True)])
+    likely = agree >= ALIKE - 0.15 if len(agree) else np.zeros(0, dtype=np.bool_)  # three standard errors below
+    first, second, agree = first[likely], second[likely], agree[likely]
+    if len(first) > _PAIRS:
+        sure = agree >= ALIKE
+        return first[sure], second[sure]
+    sure = np.array([similarity(texts[a].as_py(), texts[b].as_py()) >= ALIKE for a, b in zip(first, second, strict=True)],
+                    dtype=np.bool_)  # fmt: skip
+    return first[sure], second[sure]
+
+
+def similarity(first: str, second: str) -> float:
+    """Jaccard similarity of the sets of character 5-grams of two normalised texts.
+
+    Example:
+        >>> round(similarity("a small black cat", "a small black dog"), 2)
+        0.62
+    """
+    left, right = _grams(first), _grams(second)
+    return len(left & right) / len(left | right)
+
+
+def _grams(text: str) -> set[str]:
+    return {text[place : place + GRAM] for place in range(max(1, len(text) - GRAM + 1))}
+
+
+def _signatures(texts: pa.LargeStringArray, factors: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Give the smallest of each hash over the 5-grams of every text, shape (texts, hashes)."""
+    padded = [text.ljust(GRAM, "\0") for text in texts.to_pylist()]
+    letters = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    ends = np.cumsum([len(text) for text in padded])
+    hashes = np.zeros(len(letters) - GRAM + 1, dtype=np.uint32)
+    for place in range(GRAM):
+        hashes = (hashes * np.uint32(0x9E3779B1)) ^ letters[place : place + len(hashes)]
+    hashes = _mixed(hashes)
+    inside = np.ones(len(hashes), dtype=np.bool_)
+    for place in range(1, GRAM):  # grams that would reach into the next text
+        inside[ends[:-1] - place] = False
+    starts = np.concatenate([[0], ends[:-1]]) - (GRAM - 1) * np.arange(len(padded))
+    hashes = hashes[inside]
+    signature = np.empty((len(padded), len(factors)), dtype=np.uint32)
+    for place, factor in enumerate(factors):  # a product with an odd number permutes hashes that are mixed already
+        signature[:, place] = np.minimum.reduceat(hashes * factor, starts)
+    return signature
+
+
+def _mixed(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    values = values ^ (values >> np.uint32(15))
+    values = values * np.uint32(0x2C1B3C6D)
+    return values ^ (values >> np.uint32(13))
+
+
+def _candidates(signatures: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pair texts that share a band: each with the first of its bucket, and with the one before it."""
+    pairs: list[NDArray[np.int64]] = []
+    for band in _bands(signatures):
+        order = np.argsort(band, kind="stable")
+        same = band[order][1:] == band[order][:-1]
+        starts = np.flatnonzero(np.concatenate([[True], ~same]))
+        heads = order[np.repeat(starts, np.diff(np.append(starts, len(order))))]
+        inner = np.flatnonzero(same) + 1
+        pairs.append(np.stack([heads[inner], order[inner]], axis=1))
+        pairs.append(np.stack([order[inner - 1], order[inner]], axis=1))
+    both = np.unique(np.sort(np.concatenate(pairs), axis=1), axis=0)
+    return both[:, 0], both[:, 1]
+
+
+def _bands(signatures: NDArray[np.uint32]) -> Iterator[NDArray[np.uint64]]:
+    for start in range(0, _BANDS * _ROWS, _ROWS):
+        key = np.zeros(len(signatures), dtype=np.uint64)
+        for column in range(start, start + _ROWS):
+            key = key * np.uint64(0x9E3779B97F4A7C15) + signatures[:, column]
+        yield key

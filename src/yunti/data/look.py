@@ -1,0 +1,104 @@
+"""What was understood of a source and what is wrong with it, without training."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+from yunti.data.kinds import sample_of
+from yunti.data.options import DataOptions
+from yunti.data.raw import Raw
+from yunti.data.split import TEST, TRAIN, VALID
+from yunti.data.strings import shortened
+from yunti.data.target import candidates
+from yunti.data.understand import Understanding, understand
+from yunti.records import DataRecord, SplitRecord
+from yunti.specs import ColumnSpec, TaskName
+
+_EXAMPLES = 3
+
+
+@final
+@dataclass(frozen=True)
+class Look:
+    """What was understood of a source.
+
+    Args:
+        data: the source, its rows, columns with kinds and evidence, the split, and the findings.
+        target: the target column, or None where none was named.
+        task: what would be asked of it.
+        classes: the class labels; empty for regression.
+        candidates: columns that may be the target, where none was named.
+        missing: share of rows without a value, by column.
+        examples: some values, by column.
+    """
+
+    data: DataRecord
+    target: ColumnSpec | None
+    task: TaskName | None
+    classes: tuple[str, ...]
+    candidates: tuple[str, ...]
+    missing: Mapping[str, float]
+    examples: Mapping[str, tuple[str, ...]]
+
+
+def look(source: object, options: DataOptions | None = None, tell: Callable[[str, float], None] | None = None) -> Look:
+    """Say what a source holds and what is wrong with it, without training.
+
+    Args:
+        source: a file, folder, glob, `sample:NAME`, or a pandas, polars or Arrow table.
+        options: what the user says about the data; the target may be left open.
+        tell: called with the stage and how far it is.
+
+    Raises:
+        InputError: the source or an option cannot be used.
+
+    Example:
+        >>> import yunti
+        >>> yunti.look("sample:digits").task
+        'classification'
+    """
+    chosen = options or DataOptions()
+    with tempfile.TemporaryDirectory(prefix="yunti-look-") as workspace:
+        found = understand(source, chosen, Path(workspace), tell or (lambda _stage, _fraction: None), need_target=False)
+        return _look(found)
+
+
+def data_record(found: Understanding) -> DataRecord:
+    """Write down what was understood."""
+    rows = len(found.raw) + len(found.raw.broken)
+    if found.parts is None:
+        split = SplitRecord(0, 0, 0, "no target was named")
+    else:
+        part = found.parts.part
+        split = SplitRecord(*(int((part == each).sum()) for each in (TRAIN, VALID, TEST)), found.parts.how)
+    return DataRecord(found.raw.source, rows, found.columns, split, found.findings)
+
+
+def _look(found: Understanding) -> Look:
+    rows = len(found.raw)
+    missing = {name: 1 - facts.present / rows for name, facts in found.facts.items()}
+    answers = found.answers
+    if answers is not None:
+        missing[answers.spec.name] = 1 - float(answers.known.mean())
+    return Look(
+        data=data_record(found),
+        target=None if answers is None else replace(answers.spec, role="target"),
+        task=None if answers is None else answers.task,
+        classes=() if answers is None else answers.classes,
+        candidates=() if answers is not None else candidates(found.columns),
+        missing=missing,
+        examples={column.name: _examples(found.raw, column) for column in found.columns},
+    )
+
+
+def _examples(raw: Raw, column: ColumnSpec) -> tuple[str, ...]:
+    if column.name in raw.arrays:
+        shape = raw.arrays[column.name].shape[1:]
+        return ("×".join(str(size) for size in shape),)
+    values: list[Any] = sample_of(raw.arrow.column(column.name)).slice(0, 1_000).to_pylist()
+    seen = dict.fromkeys(shortened(str(value), 30) for value in values if value not in (None, ""))
+    return tuple(seen)[:_EXAMPLES]

@@ -1,0 +1,247 @@
+"""Any source, as it stands, row by row: the one door through which data comes in."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from yunti.data.arrays import PARTS, read_npz
+from yunti.data.columnar import read_arrow, read_parquet
+from yunti.data.delimited import FileReport, read_delimited
+from yunti.data.files import bare_name, reading
+from yunti.data.folders import holds_media, media_kind, read_class_folders
+from yunti.data.frames import read_frame
+from yunti.data.idx import find_idx, read_idx_folder
+from yunti.data.jsonlines import read_json
+from yunti.data.raw import Raw
+from yunti.data.samples import find_sample
+from yunti.data.spill import Spill
+from yunti.errors import SourceError, nearest
+
+_Reader = Callable[[Path, str, Spill, Path], FileReport]
+
+
+@final
+@dataclass(frozen=True)
+class _Format:
+    """A kind of file that holds rows."""
+
+    name: str
+    endings: tuple[str, ...]
+    read: _Reader
+
+
+_FORMATS = (
+    _Format("CSV", (".csv", ".tsv", ".tab", ".psv", ".txt", ".dat", ".data"), read_delimited),
+    _Format("JSON lines", (".jsonl", ".ndjson", ".json"), read_json),
+    _Format("Parquet", (".parquet", ".pq"), read_parquet),
+    _Format("Arrow", (".arrow", ".arrows", ".feather", ".ipc"), read_arrow),
+)
+_KNOWN = "CSV, TSV, JSON lines, Parquet, Arrow, Feather, .npz, or a folder"
+_MENDS: Mapping[str, str] = {
+    ".xlsx": "export the sheet as CSV",
+    ".xls": "export the sheet as CSV",
+    ".ods": "export the sheet as CSV",
+    ".zip": "unpack it and name what was inside",
+    ".tar": "unpack it and name what was inside",
+    ".tgz": "unpack it and name what was inside",
+    ".7z": "unpack it and name what was inside",
+    ".zst": "unpack it and name what was inside",
+    ".npy": "save it with a name by numpy.savez",
+    ".pkl": "save the table as Parquet, since reading a pickle would run what is in it",
+    ".pickle": "save the table as Parquet, since reading a pickle would run what is in it",
+    ".h5": "save the table as Parquet",
+    ".rds": "save the table as CSV",
+    ".yunti": "give the data, since this is a bundle",
+}
+
+
+def read_raw(source: object, workspace: Path) -> Raw:
+    """Read a source: nothing is understood yet, and no row is lost without a word.
+
+    Args:
+        source: the path of a file or folder, a glob pattern, `sample:NAME`, or a table in memory (pandas, polars,
+            Arrow, anything with `__arrow_c_stream__`, a dictionary of columns, a list of dictionaries).
+        workspace: a folder for temporary files, made if it is not there; the rows stay memory-mapped from it, and
+            the caller deletes it.
+
+    Raises:
+        SourceError: the source is missing, unreadable, empty, damaged, or not what its name promises.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     raw = read_raw("sample:penguins", Path(folder))
+        >>> len(raw), raw.target, raw.names[:3]
+        (344, 'species', ('species', 'island', 'bill_length_mm'))
+    """
+    with reading(str(workspace)):
+        workspace.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="read-", dir=workspace))
+    if isinstance(source, str | os.PathLike):
+        return _read_named(os.fspath(source), folder)
+    return read_frame(source, folder)
+
+
+def _read_named(source: str, workspace: Path) -> Raw:
+    if source.startswith("sample:"):
+        return _read_sample(source, workspace)
+    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+://", source):
+        raise SourceError(source, "the source must be on this machine", "it is an address", "download it first")
+    if not source.strip():
+        raise SourceError("source", "it must name a file, a folder or a sample", "it is empty", "give a path")
+    path = Path(source).expanduser()
+    with reading(source):
+        if path.is_dir():
+            return _read_folder(path, source.rstrip("/") or "/", workspace)
+        if path.is_file():
+            return _read_file(path, source, workspace)
+        if path.exists():
+            raise SourceError(source, "it must be a file or a folder", "it is neither", "write it to a file first")
+    if re.search(r"[*?\[]", source):
+        return _read_pattern(path, source, workspace)
+    raise SourceError(source, "it must be there", "there is no such file or folder", _neighbour(path))
+
+
+def _neighbour(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"there is no folder {str(path.parent)!r} either"
+    names = [each.name for each in path.parent.iterdir()]
+    return nearest(path.name, names) if names else "its folder is empty"
+
+
+def _read_sample(source: str, workspace: Path) -> Raw:
+    sample = find_sample(source.removeprefix("sample:"))
+    if sample.file is None:
+        assert callable(sample.content)
+        return sample.content(source)
+    raw = _read_rows([sample.file], [source], source, workspace)
+    return replace(raw, target=sample.target)
+
+
+def _read_file(path: Path, source: str, workspace: Path) -> Raw:
+    if bare_name(path).endswith(".npz"):
+        return read_npz(path, source, workspace)
+    return _read_rows([path], [source], source, workspace)
+
+
+def _read_pattern(path: Path, source: str, workspace: Path) -> Raw:
+    matches = glob.glob(str(path), recursive=True)  # noqa: PTH207  (Path.glob takes hidden files and refuses "a**")
+    found = sorted(each for each in map(Path, matches) if each.is_file())
+    if not found:
+        raise SourceError(source, "the pattern must match files", "it matches none", _neighbour_of_pattern(path))
+    return _read_rows(found, [str(each) for each in found], source, workspace)
+
+
+def _neighbour_of_pattern(path: Path) -> str:
+    fixed = next(each for each in path.parents if not re.search(r"[*?\[]", str(each)))
+    return f"look at what {str(fixed)!r} holds" if fixed.is_dir() else f"there is no folder {str(fixed)!r}"
+
+
+def _read_folder(path: Path, source: str, workspace: Path) -> Raw:
+    files = sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
+    if found := find_idx(path):
+        return read_idx_folder(found, source, workspace)
+    tables = [each for each in files if _format_of(each) is not None and bare_name(each) not in _BESIDE]
+    if any(media_kind(each.name) for each in files) or not tables:
+        return _read_media(path, source, tables)
+    if any(each.is_dir() and holds_media(each) for each in path.iterdir()):
+        return read_class_folders(path, source)
+    raw = _read_rows(tables, [f"{source}/{each.name}" for each in tables], source, workspace)
+    return replace(raw, parts=_parts_by_name(tables, raw))
+
+
+_BESIDE = frozenset(["readme.txt", "license.txt", "licence.txt", "notes.txt"])  # no tables, though their ending says so
+
+
+def _read_media(path: Path, source: str, tables: Sequence[Path]) -> Raw:
+    if holds_media(path) and not (tables and not any(each.is_dir() and holds_media(each) for each in path.iterdir())):
+        return read_class_folders(path, source)
+    if tables:
+        mend = f"name the table: {source}/{tables[0].name}"
+        raise SourceError(source, "a folder must hold tables or classes", "it holds a table beside files", mend)
+    names = sorted(each.name for each in path.iterdir())
+    got = f"it holds {', '.join(repr(name) for name in names[:3])}" if names else "it is empty"
+    mend = f"give a folder of tables of one kind ({_KNOWN}) or of classes of pictures or sounds"
+    raise SourceError(source, "a folder must hold data that yunti knows", got, mend)
+
+
+def _format_of(path: Path) -> _Format | None:
+    ending = Path(bare_name(path)).suffix
+    return next((each for each in _FORMATS if ending in each.endings), None)
+
+
+def _must_be_known(path: Path, name: str) -> _Format:
+    found = _format_of(path)
+    if found is not None:
+        return found
+    ending = Path(bare_name(path)).suffix
+    got = f"{ending!r} is not one of them" if ending else "it has no ending"
+    mend = _MENDS.get(ending, "rename it, or export it as CSV or Parquet")
+    if media_kind(path.name):
+        mend = "give a folder with one sub-folder a class, or a table with a column of file names"
+    elif "idx" in path.name.lower():
+        mend = "give the folder that holds the four files"
+    raise SourceError(name, f"its ending must tell its kind ({_KNOWN})", got, mend)
+
+
+def _read_rows(paths: Sequence[Path], names: Sequence[str], source: str, workspace: Path) -> Raw:
+    """Read files of one kind as one table."""
+    formats = [_must_be_known(path, name) for path, name in zip(paths, names, strict=True)]
+    for kind, name in zip(formats, names, strict=True):
+        if kind is not formats[0]:
+            got = f"it is {kind.name} and {names[0]} is {formats[0].name}"
+            raise SourceError(name, "all files must be of one kind", got, "give a pattern for one of them")
+    spill = Spill(workspace, source)
+    reports, ends = [], []
+    for path, name in zip(paths, names, strict=True):
+        reports.append(formats[0].read(path, name, spill, workspace))
+        ends.append(spill.rows)
+    return _gathered(spill, reports, names, ends, source, paths[0].parent)
+
+
+def _gathered(
+    spill: Spill, reports: Sequence[FileReport], names: Sequence[str], ends: Sequence[int], source: str, folder: Path
+) -> Raw:
+    table = spill.table()
+    if not table.num_columns:
+        raise SourceError(source, "it must have columns", "its rows are empty", "give rows with values")
+    counts = np.diff([0, *ends])
+    whole = len(reports) == 1 and not reports[0].lost
+    several = len(names) > 1
+    notes = dict.fromkeys(
+        f"{name}: {note}" if several else note
+        for name, report in zip(names, reports, strict=True)
+        for note in report.notes
+    )
+    return Raw(
+        source,
+        table,
+        folder=folder,
+        files=tuple(names),
+        file_of=np.repeat(np.arange(len(names), dtype=np.int32), counts) if several else None,
+        row_of=None if whole else np.concatenate([_numbers(report) for report in reports]),
+        broken=tuple(row for report in reports for row in report.broken),
+        notes=tuple(notes),
+    )
+
+
+def _numbers(report: FileReport) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return the numbers in the file of the rows that were read."""
+    return np.delete(np.arange(1, report.rows + 1, dtype=np.int64), np.array(report.lost, dtype=np.int64) - 1)
+
+
+def _parts_by_name(paths: Sequence[Path], raw: Raw) -> np.ndarray[tuple[int], np.dtype[np.str_]] | None:
+    """Take files called train, valid and test for a ready split."""
+    parts = [PARTS.get(bare_name(path).split(".")[0]) for path in paths]
+    if raw.file_of is None or "train" not in parts or None in parts:
+        return None
+    return np.array(parts)[raw.file_of]

@@ -1,0 +1,262 @@
+"""Which rows train, which choose (valid), and which are opened once at the end (test)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yunti.errors import ColumnError, SourceError
+from yunti.seeds import generator
+
+TRAIN, VALID, TEST, ASIDE = 0, 1, 2, -1
+LEAST_ROWS = 10
+_CAP = 20_000  # more rows narrow no interval that matters, and cost training rows and time
+_ORDERS = 64  # orders of the groups that are tried
+_FREE = -2
+
+READY: dict[str, str] = {
+    **dict.fromkeys(("train", "training", "trn", "tr", "learn", "训练", "训练集"), "train"),
+    **dict.fromkeys(("valid", "validation", "val", "dev", "development", "eval", "验证", "验证集", "开发集"), "valid"),
+    **dict.fromkeys(("test", "testing", "tst", "te", "holdout", "测试", "测试集"), "test"),
+}
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Wish:
+    """What the split must respect.
+
+    Args:
+        source: the source, for messages.
+        usable: rows that may be used, shape (rows,), bool.
+        strata: what should be spread evenly: class codes or bins of the target, shape (rows,), int64.
+        clusters: rows that repeat each other share a code, shape (rows,), int64.
+        ready: a ready part for every row ("train", "valid", "test"), or None.
+        groups: codes of rows that must stay together, -1 where missing, or None.
+        times: when a row happened, NaN where missing, or None.
+        group_name: the column that `groups` came from.
+        time_name: the column that `times` came from.
+    """
+
+    source: str
+    usable: NDArray[np.bool_]
+    strata: NDArray[np.int64]
+    clusters: NDArray[np.int64]
+    ready: NDArray[np.str_] | None = None
+    groups: NDArray[np.int64] | None = None
+    times: NDArray[np.float64] | None = None
+    group_name: str = ""
+    time_name: str = ""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The part of every row (0 train, 1 valid, 2 test, −1 set aside), and how it was found."""
+
+    part: NDArray[np.int8]
+    how: str
+
+
+def share_of(rows: int) -> float:
+    """Say which share of this many rows validates, and which tests: the fewer there are, the more.
+
+    Example:
+        >>> [share_of(rows) for rows in (1_000, 10_000, 100_000)], round(share_of(10_000_000), 4)
+        ([0.2, 0.15, 0.1], 0.002)
+    """
+    share = 0.2 if rows < 2_000 else 0.15 if rows < 20_000 else 0.1
+    return min(share, _CAP / rows) if rows else share
+
+
+def split(wish: Wish, seed: int) -> Parts:
+    """Divide the usable rows.
+
+    A ready split is taken as it is, and what it lacks is carved out of its training rows: by group or by time where
+    that is asked for, else so that every class (or range of the target) is spread evenly and copies stay together.
+
+    Raises:
+        SourceError: there are too few rows.
+        ColumnError: the groups or times cannot be split.
+    """
+    part = np.where(wish.usable, _FREE, ASIDE).astype(np.int8)
+    if wish.usable.sum() < LEAST_ROWS:
+        raise SourceError(wish.source, f"at least {LEAST_ROWS} rows must be usable", f"there are {wish.usable.sum()}",
+                          "add rows")  # fmt: skip
+    said = []
+    if wish.ready is not None:
+        part[wish.usable & (wish.ready == "valid")] = VALID
+        part[wish.usable & (wish.ready == "test")] = TEST
+        said.append("ready split")
+    free = int((part == _FREE).sum())
+    if free < LEAST_ROWS // 2:
+        raise SourceError(
+            wish.source, "the ready split must have training rows", f"it has {free}", "mark more as train"
+        )
+    share = share_of(free)
+    wanted = {each: max(1, round(share * free)) for each in (TEST, VALID) if not (part == each).any()}
+    if wanted:
+        how = _carve(wish, part, wanted, seed)
+        names = " and ".join({VALID: "valid", TEST: "test"}[each] for each in sorted(wanted))
+        said.append(f"{names} {how}" if wish.ready is not None else how)
+    part[part == _FREE] = TRAIN
+    return Parts(part, ", ".join(said))
+
+
+def _carve(wish: Wish, part: NDArray[np.int8], wanted: dict[int, int], seed: int) -> str:
+    free = np.flatnonzero(part == _FREE)
+    if wish.times is not None:
+        part[free] = _by_time(wish, wish.times[free], wanted)
+        return f"by time ({wish.time_name}): the latest rows test"
+    if wish.groups is not None:
+        part[free] = _by_group(wish, wish.groups, free, wanted, seed)
+        return f"by group ({wish.group_name})"
+    part[free] = _stratified(wish.strata[free], wish.clusters[free], wanted, seed)
+    return "stratified by target"
+
+
+def _stratified(
+    strata: NDArray[np.int64], clusters: NDArray[np.int64], wanted: dict[int, int], seed: int
+) -> NDArray[np.int8]:
+    """Draw clusters at even steps through the rows sorted by stratum, so that every stratum gives its share.
+
+    Clusters of a stratum with fewer than three, and clusters larger than a quarter of a part, train.
+    """
+    _, first, cluster, sizes = np.unique(clusters, return_index=True, return_inverse=True, return_counts=True)
+    kind = strata[first]
+    random = generator(seed, "split")
+    units = random.permutation(len(first))
+    units = units[np.lexsort((sizes[units], kind[units]))]
+    alone = np.bincount(kind, minlength=1)[kind[units]] < 3
+    units = units[~alone & (sizes[units] <= max(1, min(wanted.values()) / 4))]
+    part = np.full(len(first), TRAIN, dtype=np.int8)
+    for each, count in wanted.items():
+        step = min(0.5, count / max(1, sizes[units].sum()))
+        chosen = np.diff(np.floor(np.arange(len(units) + 1) * step + random.random())) > 0
+        if not chosen.any() and len(units):
+            chosen[int(random.integers(len(units)))] = True
+        part[units[chosen]] = each
+        units = units[~chosen]
+    return part[cluster]
+
+
+def _by_time(wish: Wish, times: NDArray[np.float64], wanted: dict[int, int]) -> NDArray[np.int8]:
+    """Cut at moments, so that equal times stay together: the latest rows test, those before validate."""
+    moments, place, counts = np.unique(times[~np.isnan(times)], return_inverse=True, return_counts=True)
+    if len(moments) < len(wanted) + 1:
+        raise ColumnError(wish.source, f"--time {wish.time_name} needs at least {len(wanted) + 1} different times",
+                          f"it holds {len(moments)}", "name another column")  # fmt: skip
+    of_moment = np.full(len(moments), TRAIN, dtype=np.int8)
+    end = len(moments)
+    for number, (each, count) in enumerate(sorted(wanted.items(), reverse=True)):
+        rest = len(wanted) - number  # moments that must remain for the parts still to come, and for training
+        after = np.cumsum(counts[:end][::-1])
+        take = int(np.clip(np.abs(after - count).argmin() + 1, 1, end - rest))
+        of_moment[end - take : end] = each
+        end -= take
+    part = np.full(len(times), TRAIN, dtype=np.int8)
+    part[~np.isnan(times)] = of_moment[place]
+    return part
+
+
+def _by_group(
+    wish: Wish, groups: NDArray[np.int64], free: NDArray[np.int64], wanted: dict[int, int], seed: int
+) -> NDArray[np.int8]:
+    """Try some orders of the groups; keep the one whose parts come nearest to the sizes and the classes of the whole."""
+    codes = np.where(groups[free] >= 0, groups[free], groups.max() + 1 + np.arange(len(free)))
+    unit = np.unique(_merged(codes, wish.clusters[free]), return_inverse=True)[1]
+    if unit.max() < len(wanted):  # copies link all groups: the groups decide
+        unit = np.unique(codes, return_inverse=True)[1]
+    sizes = np.bincount(unit)
+    if len(sizes) < len(wanted) + 1:
+        raise ColumnError(wish.source, f"--group {wish.group_name} needs at least {len(wanted) + 1} different groups",
+                          f"it holds {len(sizes)}", "name another column")  # fmt: skip
+    stratum = np.unique(wish.strata[free], return_inverse=True)[1]
+    width = int(stratum.max()) + 1 if (int(stratum.max()) + 1) * len(sizes) <= 20_000_000 else 1
+    table = np.zeros((len(sizes), width))
+    np.add.at(table, (unit, stratum if width > 1 else np.zeros_like(stratum)), 1)
+    random = generator(seed, "split")
+    best, least = np.zeros(len(sizes), dtype=np.int8), np.inf
+    for _ in range(_ORDERS if len(sizes) < 100_000 else 4):
+        order = random.permutation(len(sizes))
+        part = _deal(sizes[order], wanted)
+        loss = _unlike(table[order], part, wanted)
+        if loss < least:
+            least, best[order] = loss, part
+    return best[unit]
+
+
+def _deal(sizes: NDArray[np.int64], wanted: dict[int, int]) -> NDArray[np.int8]:
+    part, start = np.full(len(sizes), TRAIN, dtype=np.int8), 0
+    for number, (each, count) in enumerate(wanted.items()):
+        filled = np.cumsum(sizes[start:])
+        take = int(np.clip(np.abs(filled - count).argmin() + 1, 1, len(sizes) - start - (len(wanted) - number)))
+        part[start : start + take] = each
+        start += take
+    return part
+
+
+def _unlike(table: NDArray[np.float64], part: NDArray[np.int8], wanted: dict[int, int]) -> float:
+    """Measure how far the parts are from their sizes and from the classes of the whole; lost classes weigh most."""
+    whole = table.sum(axis=0) / table.sum()
+    train = table[part == TRAIN].sum(axis=0)
+    loss = 10.0 * float(((train == 0) & (whole > 0)).mean())
+    for each, count in wanted.items():
+        rows = table[part == each].sum(axis=0)
+        loss += abs(rows.sum() - count) / count + 0.5 * float(np.abs(rows / rows.sum() - whole).sum())
+    return loss
+
+
+def _merged(groups: NDArray[np.int64], clusters: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Merge groups that share copies."""
+    _, cluster, counts = np.unique(clusters, return_inverse=True, return_counts=True)
+    repeated = np.flatnonzero(counts[cluster] > 1)
+    if len(repeated) == 0:
+        return groups
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    _, group = np.unique(groups, return_inverse=True)
+    size = int(group.max()) + 1 + int(cluster.max()) + 1
+    links = coo_array(
+        (np.ones(len(repeated), dtype=np.bool_), (group[repeated], group.max() + 1 + cluster[repeated])), (size, size)
+    )
+    return np.asarray(connected_components(links, directed=False)[1][group], dtype=np.int64)
+
+
+def ready_parts(names: tuple[str, ...], codes: NDArray[np.int32], source: str, column: str) -> NDArray[np.str_]:
+    """Read a column that holds a ready split.
+
+    Args:
+        names: its distinct values.
+        codes: shape (rows,), places in `names`; −1 where missing: such rows train.
+        source: the source, for messages.
+        column: the column's name.
+
+    Raises:
+        ColumnError: it holds other words, or no training rows.
+    """
+    marks = _marks(column)
+    words = [READY.get(name.casefold()) or marks.get(name.casefold()) for name in names]
+    if None in words:
+        unknown = names[words.index(None)]
+        raise ColumnError(source, f"--split {column} must hold train, valid (or validation, dev) and test",
+                          f"it holds {unknown!r}", "write it with these words, or name another column")  # fmt: skip
+    if "train" not in words or len(set(words)) < 2:
+        raise ColumnError(source, f"--split {column} must mark training rows and others",
+                          f"it holds only {', '.join(repr(name) for name in names) or 'missing values'}",
+                          "name another column, or leave out --split")  # fmt: skip
+    return np.array([*words, "train"])[codes]
+
+
+def _marks(column: str) -> dict[str, str]:
+    """Say what yes and no mean in a column such as `is_test`."""
+    lowered = column.casefold()
+    named = next((part for part in ("train", "valid", "test") if part in lowered), None)
+    if named is None:
+        return {}
+    other = "test" if named == "train" else "train"
+    return {**dict.fromkeys(("1", "true", "yes"), named), **dict.fromkeys(("0", "false", "no"), other)}

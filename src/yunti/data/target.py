@@ -1,0 +1,186 @@
+"""The target: which column it is, what is asked of it, and the answers of every row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from yunti.data.evidence import count_text
+from yunti.data.labels import labels_of, ordered
+from yunti.data.parse import TOLERATED, read_column
+from yunti.data.raw import Raw
+from yunti.data.strings import Levels, shortened
+from yunti.data.table import Numbers
+from yunti.errors import ColumnError, nearest
+from yunti.specs import ColumnSpec, TaskName
+
+MOST_CLASSES = 1_000
+_FEW = 20  # whole numbers with at most so many distinct values are classes unless the task is given
+_LIKELY = (
+    "target",
+    "label",
+    "class",
+    "y",
+    "outcome",
+    "category",
+    "score",
+    "rating",
+    "stars",
+    "price",
+    "status",
+    "标签",
+)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What is asked and the answer of every row of the source.
+
+    Args:
+        spec: the target column.
+        task: classification or regression.
+        classes: the labels in order; empty for regression.
+        values: shape (rows,): int32 codes, -1 where missing; or float64, NaN where missing or unreadable.
+        wrong: what is wrong in rows whose answer is there but is not a number (0-based).
+    """
+
+    spec: ColumnSpec
+    task: TaskName
+    classes: tuple[str, ...]
+    values: NDArray[Any]
+    wrong: dict[int, str]
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which rows have an answer, shape (rows,)."""
+        return self.values >= 0 if self.task == "classification" else ~np.isnan(self.values)
+
+
+def choose_target(raw: Raw, asked: str | None, columns: Sequence[ColumnSpec]) -> str:
+    """Name the target: the one asked for, else the source's own.
+
+    Raises:
+        ColumnError: there is no such column, or none was named.
+    """
+    name = asked or raw.target
+    if name is None:
+        raise ColumnError(raw.source, "the column to predict must be named", "no target was given",
+                          f"use --target with one of its columns, such as {_listed(candidates(columns))}")  # fmt: skip
+    if name not in raw.names:
+        raise ColumnError(raw.source, "the target must be one of its columns", f"{name!r} is none",
+                          nearest(name, raw.names))  # fmt: skip
+    return name
+
+
+def candidates(columns: Sequence[ColumnSpec]) -> tuple[str, ...]:
+    """Name columns that may be the target, the likeliest first: by their names, then the last, then flags and others."""
+    fit = [column for column in columns if column.kind in ("number", "category", "flag")]
+    named = [each.name for word in _LIKELY for each in fit if each.name.lower() == word]
+    partly = [each.name for word in _LIKELY if len(word) > 1 for each in fit if word in each.name.lower()]
+    last = [columns[-1].name] if columns and columns[-1] in fit else []
+    flags = [each.name for each in fit if each.kind == "flag"]
+    return tuple(dict.fromkeys([*named, *partly, *last, *flags, *(each.name for each in fit)]))[:5]
+
+
+def read_answers(raw: Raw, spec: ColumnSpec, asked: TaskName | None) -> Answers:
+    """Decide between classification and regression, and read the answers.
+
+    Raises:
+        ColumnError: the column cannot be a target, or not of the task asked for.
+    """
+    if spec.name in raw.arrays or spec.kind in ("image", "audio", "sequence") or "nested" in spec.parsing:
+        raise ColumnError(raw.source, "the target must be a number, a flag or a category",
+                          f"{spec.name!r} is of kind {spec.kind}", "choose another column")  # fmt: skip
+    if asked == "regression" or (asked is None and spec.kind == "number"):
+        answers = _amounts(raw, spec)
+        if asked == "regression":
+            return _checked(raw, answers)
+        known = answers.values[~np.isnan(answers.values)]
+        distinct = np.unique(known)
+        if not _are_classes(distinct, len(known)):
+            return _checked(raw, answers)
+        why = f"{count_text(len(distinct), 'distinct whole number')}, {distinct[0]:.0f} to {distinct[-1]:.0f}: classes"
+        return _classes(raw, replace(spec, evidence=f"{why} (amounts with --task regression)"))
+    if spec.kind == "time" and asked is None:
+        raise ColumnError(raw.source, "the target must be a number, a flag or a category",
+                          f"{spec.name!r} holds times", f"read it otherwise with --kind {spec.name}=category")  # fmt: skip
+    return _classes(raw, spec)
+
+
+def _are_classes(distinct: NDArray[np.float64], rows: int) -> bool:
+    whole = bool((distinct == np.round(distinct)).all())
+    return len(distinct) <= 2 or (whole and len(distinct) <= _FEW and len(distinct) * 5 <= rows)
+
+
+def _amounts(raw: Raw, spec: ColumnSpec) -> Answers:
+    kind = raw.arrow.column(spec.name).type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        raise ColumnError(raw.source, f"the target {spec.name!r} must hold numbers for regression",
+                          f"it holds values of type {kind}", "name another column")  # fmt: skip
+    parsing = spec.parsing if spec.kind == "number" else {}
+    reading = read_column(raw, replace(spec, kind="number", parsing=parsing), None, lambda _fraction: None)
+    if reading.unreadable > TOLERATED * max(1, reading.present):
+        row, reason = next(iter(sorted(reading.wrong.items())))
+        file, number = raw.place(row)
+        raise ColumnError(f"{file}, row {number}", f"the target {spec.name!r} must hold numbers for regression", reason,
+                          "leave out --task regression")  # fmt: skip
+    assert isinstance(reading.column, Numbers)
+    values = reading.column.values.astype(np.float64)
+    return Answers(replace(spec, kind="number", parsing=parsing), "regression", (), values, dict(reading.wrong))
+
+
+def _checked(raw: Raw, answers: Answers) -> Answers:
+    known = answers.values[answers.known]
+    name = answers.spec.name
+    if len(known) == 0:
+        raise ColumnError(
+            raw.source, f"the target {name!r} must have values", "every row is empty", "name another column"
+        )
+    if known.min() == known.max():
+        raise ColumnError(raw.source, f"the target {name!r} must have different values", f"every row holds {known[0]:g}",
+                          "name another column")  # fmt: skip
+    distinct = len(np.unique(known))
+    good = f"{len(known):,} of {len(known) + len(answers.wrong):,}" if answers.wrong else f"all {len(known):,}"
+    evidence = f"{good} values are numbers, {distinct:,} distinct, {known.min():.6g} to {known.max():.6g}: amounts"
+    return replace(answers, spec=replace(answers.spec, evidence=evidence))
+
+
+def _classes(raw: Raw, spec: ColumnSpec) -> Answers:
+    levels = labels_of(raw.arrow.column(spec.name))
+    _check_classes(raw, spec.name, levels)
+    names = levels.names.to_pylist()
+    classes = ordered(names)
+    place = {name: code for code, name in enumerate(classes)}
+    codes = np.array([place[name] for name in names] + [-1], dtype=np.int32)[levels.codes]
+    counts = np.bincount(codes[codes >= 0], minlength=len(classes))
+    shown = ", ".join(
+        f"{shortened(classes[each], 24)} ({counts[each]:,})" for each in np.argsort(-counts, kind="stable")[:3]
+    )
+    evidence = spec.evidence or f"{count_text(len(classes), 'class')}: {shown}" + (", …" if len(classes) > 3 else "")
+    kept = replace(spec, kind=spec.kind if spec.kind in ("number", "flag") else "category", evidence=evidence)
+    return Answers(kept, "classification", classes, codes, {})
+
+
+def _check_classes(raw: Raw, name: str, levels: Levels) -> None:
+    rows, distinct = int((levels.codes >= 0).sum()), len(levels.names)
+    if distinct == 0:
+        raise ColumnError(
+            raw.source, f"the target {name!r} must have values", "every row is empty", "name another column"
+        )
+    if distinct == 1:
+        raise ColumnError(raw.source, f"the target {name!r} must have at least two classes",
+                          f"every row is of class {levels.names[0].as_py()!r}", "add rows of other classes")  # fmt: skip
+    if distinct > MOST_CLASSES or (distinct > 20 and distinct > rows / 2):
+        found = f"{rows:,} rows hold {distinct:,} distinct values"
+        raise ColumnError(raw.source, f"the target {name!r} must have at most {MOST_CLASSES:,} classes with several rows each",
+                          found, "name another column, or use --task regression if they are amounts")  # fmt: skip
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names) or "a number, flag or category"
