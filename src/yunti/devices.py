@@ -101,7 +101,9 @@ def choose_device(asked: str = "auto") -> Device:
         OptionError: the name is unknown, or torch does not see that device.
     """
     if asked not in DEVICES:
-        raise OptionError("--device", f"it must be one of {', '.join(DEVICES)}", repr(asked), nearest(asked, DEVICES))
+        raise OptionError(
+            "--device", f"it must be one of {', '.join(DEVICES)}", f"{asked!r} was given", nearest(asked, DEVICES)
+        )
     if asked == "cpu":
         return Device("cpu", "asked for")
     wanted = [asked] if asked != "auto" else [name for name in ("cuda", "mps") if _may_have(name)]

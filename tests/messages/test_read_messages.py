@@ -107,7 +107,10 @@ def a_fifo(folder: Path) -> str:
 TABLE = "a,b\n1,2\n3,4\n"
 QUOTED = '1,"2,2"\n' * 5
 CASES: dict[str, tuple[Make, str]] = {
-    "missing file": (lambda folder: str(folder / "nothing.csv"), "there is no such file or folder; its folder is empty"),
+    "missing file": (
+        lambda folder: str(folder / "nothing.csv"),
+        "there is no such file or folder; its folder is empty",
+    ),
     "missing folder": (lambda folder: str(folder / "no" / "a.csv"), "there is no folder '.*no' either"),
     "misspelt file": (several("diamond.csv", diamonds_DOT_csv=TABLE), "did you mean 'diamonds.csv'?"),
     "address": (lambda folder: "https://example.org/a.csv", "it is an address; download it first"),
@@ -133,9 +136,15 @@ CASES: dict[str, tuple[Make, str]] = {
     "cut xz": (octets("a.csv.xz", lzma.compress(TABLE.encode() * 99)[:-12]), "it is cut off or damaged"),
     "damaged gzip": (octets("a.csv.gz", gzip.compress(TABLE.encode())[:10] + b"\xff" * 40), "cut off or damaged"),
     "empty gzip": (octets("a.csv.gz", gzip.compress(b"")), "it is empty once unpacked"),
-    "mostly ragged": (text("a.csv", "a,b\n1,2\n" + "1,2,3,4\n5\n" * 20_000), r"most of the first [\d,]+ do not \(row 2: 4"),
+    "mostly ragged": (
+        text("a.csv", "a,b\n1,2\n" + "1,2,3,4\n5\n" * 20_000),
+        r"most of the first [\d,]+ do not \(row 2: 4",
+    ),
     "all ragged": (text("a.csv", "a,b,c\n1,2\n3,4\n5\n"), "most of the first 3 do not"),
-    "open quote": (text("a.csv", f"a,b\n{QUOTED}3,\"4\n" + "5,6\n" * 20_000), "row 6: a quote that is opened must be closed"),
+    "open quote": (
+        text("a.csv", f'a,b\n{QUOTED}3,"4\n' + "5,6\n" * 20_000),
+        "row 6: a quote that is opened must be closed",
+    ),
     "no such format": (text("a.foo", TABLE), "its ending must tell its kind .*, but '.foo' is not one of them"),
     "no ending": (text("data", TABLE), "it has no ending"),
     "Excel": (text("a.xlsx", "x"), "export the sheet as CSV"),
@@ -154,8 +163,14 @@ CASES: dict[str, tuple[Make, str]] = {
     "cut Arrow": (cut_arrow, "it must be a whole Arrow file"),
     "no JSON": (text("a.jsonl", "hello\nworld\n"), r"it must hold JSON objects, but it is not JSON"),
     "JSON numbers": (text("a.jsonl", "1\n2\n"), "it is not an object but 1"),
-    "one JSON object": (text("a.json", '{"version": 1,\n "data": [1, 2]}\n'), "a single one with the keys 'version', 'data'"),
-    "bad JSON array": (text("a.json", '[{"a": 1},\n {"a": 2},,\n {"a": 3}]'), r"it is not JSON \(.* at line 2, character"),
+    "one JSON object": (
+        text("a.json", '{"version": 1,\n "data": [1, 2]}\n'),
+        "a single one with the keys 'version', 'data'",
+    ),
+    "bad JSON array": (
+        text("a.json", '[{"a": 1},\n {"a": 2},,\n {"a": 3}]'),
+        r"it is not JSON \(.* at line 2, character",
+    ),
     "deep JSON": (text("a.jsonl", "[" * 100_000 + "\n"), "too deep in each other|it is not JSON"),
     "JSON without keys": (text("a.jsonl", "{}\n{}\n"), "its rows are empty"),
     "not npz": (text("a.npz", "hello"), "it must be a file of NumPy arrays, but its first bytes are not"),
@@ -212,8 +227,9 @@ CASES: dict[str, tuple[Make, str]] = {
     "a column of one value": (lambda folder: {"a": 5}, "column 'a': it must be a list of values, but it is 5"),
     "an Arrow table without rows": (lambda folder: pa.table({"a": pa.array([], pa.int64())}), "it must hold rows"),
     "Parquet without rows": (
-        lambda folder: pq.write_table(pa.table({"a": pa.array([], pa.int64())}), folder / "a.parquet")
-        or str(folder / "a.parquet"),
+        lambda folder: (
+            pq.write_table(pa.table({"a": pa.array([], pa.int64())}), folder / "a.parquet") or str(folder / "a.parquet")
+        ),
         r"it has only columns \('a'\)",
     ),
 }

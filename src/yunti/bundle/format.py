@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import final
 
@@ -102,8 +103,6 @@ def save_bundle(folder: Path, model: Model, rung: str, size: Size, about: About,
         BundleError: the model's state cannot be stored, or the loaded model answers otherwise.
         OptionError: the folder cannot be written, or holds something else.
     """
-    import yunti
-
     folder = Path(folder)
     where = str(folder)
     hold_free(folder)
@@ -111,7 +110,7 @@ def save_bundle(folder: Path, model: Model, rung: str, size: Size, about: About,
         write_probe(where, probe, model.predict(probe), draft)
         parts = model.parts()
         holds = write_parts(where, parts, draft)
-        header = Header(rung, size, model.spec, about, shapes_of(parts.arrays), {}, yunti.__version__, _now())
+        header = Header(rung, size, model.spec, about, shapes_of(parts.arrays), {}, version("yunti"), _now())
         (draft / CARD).write_text(card(about, f"yunti {header.yunti} on {header.created}"), encoding="utf-8")
         _seal(replace(header, parts=_parts(draft, holds)), draft)
         open_folder(where, draft, exact=_find(where, header).era == "traditional")

@@ -40,7 +40,10 @@ def parse_budget(text: str | float) -> float:
         seconds = 0.0
     if seconds <= 0:
         raise OptionError(
-            "--budget", "it must be a time such as 90s, 5m or 1h30m", repr(text), "write a number with s, m, h or d"
+            "--budget",
+            "it must be a time such as 90s, 5m or 1h30m",
+            f"{text!r} was given",
+            "write a number with s, m, h or d",
         )
     return seconds
 

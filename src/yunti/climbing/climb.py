@@ -13,14 +13,14 @@ from yunti.climbing.ascent import INTERRUPTED, Ascent
 from yunti.climbing.budget import Purse, derive_budget
 from yunti.climbing.events import Finished, Prepared, Stage, Tell
 from yunti.climbing.listen import Listeners
-from yunti.climbing.request import Request, names, seconds_or_none
+from yunti.climbing.request import Request, from_settings, names, seconds_or_none
 from yunti.climbing.run import RunFolder
 from yunti.data.dataset import Dataset, open_dataset, prepare
 from yunti.devices import choose_device, this_machine
-from yunti.errors import OptionError
+from yunti.errors import InputError, OptionError
 from yunti.ladders.find import choose_rungs
 from yunti.records import BudgetRecord, ClimbRecord, Cost, VerdictRecord
-from yunti.specs import Kind, TaskName, TaskSpec
+from yunti.specs import Kind, TaskName
 from yunti.tasks.task import infer_task
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def climb(  # noqa: PLR0913  (the keywords are the options of the product's main
     """
     request = Request(
         source=str(source) if isinstance(source, str | Path) else None,
+        cwd=str(Path.cwd()),
         target=target,
         test=str(test) if isinstance(test, str | Path) else None,
         split=split,
@@ -102,8 +103,13 @@ def climb(  # noqa: PLR0913  (the keywords are the options of the product's main
     chosen_device = choose_device(device).name
     run = RunFolder.make(out, request.source, request)
     with Listeners(run, tell) as tell_all:
-        dataset = prepare(source, request.data_options(test), run.prepared, lambda *at: tell_all(Stage(*at)))
-        return _go(run, replace(request, device=chosen_device), dataset, began, tell_all)
+        try:
+            dataset = prepare(source, request.data_options(test), run.prepared, lambda *at: tell_all(Stage(*at)))
+            record = _begin(run, replace(request, device=chosen_device), dataset)
+        except InputError:
+            run.discard()
+            raise
+        return _go(run, dataset, record, began, tell_all)
 
 
 def resume(folder: str | Path, tell: Tell | None = None, began: float | None = None) -> Climb:
@@ -126,22 +132,23 @@ def resume(folder: str | Path, tell: Tell | None = None, began: float | None = N
     with Listeners(run, tell) as tell_all:
         if (run.prepared / "dataset.json").is_file():
             dataset = open_dataset(run.prepared)
-        elif request.source is None:
+        elif (source := request.found_source()) is None:
             raise OptionError(
                 f"--resume {folder}", "its data must be there", "they were an object in memory", "start the climb anew"
             )
         else:
             options = request.data_options()
-            dataset = prepare(request.source, options, run.prepared, lambda *at: tell_all(Stage(*at)))
-        return _go(run, replace(request, device=choose_device(request.device).name), dataset, began, tell_all)
+            dataset = prepare(source, options, run.prepared, lambda *at: tell_all(Stage(*at)))
+        record = _begin(run, replace(request, device=choose_device(request.device).name), dataset)
+        return _go(run, dataset, record, began, tell_all)
 
 
-def _go(run: RunFolder, request: Request, dataset: Dataset, began: float, tell: Tell) -> Climb:
-    task = infer_task(dataset.task, dataset.target.name, dataset.classes, request.metric)
-    rungs = choose_rungs(task.name, request.rungs)
-    record = _begin(run, request, dataset, task)
+def _go(run: RunFolder, dataset: Dataset, record: ClimbRecord, began: float, tell: Tell) -> Climb:
+    """Climb rung after rung, then choose; what a Ctrl-C leaves open is noted, and chosen from what is done."""
+    request = from_settings(record.settings)
     purse = Purse(record.budget.seconds, began, record.budget.spent_seconds)
-    tell(Prepared(record.data, task, record.budget, record.machine, str(run.path)))
+    rungs = choose_rungs(record.task.name, request.rungs)
+    tell(Prepared(record.data, record.task, record.budget, record.machine, str(run.path)))
     ascent = Ascent(run, request, dataset, record, purse, tell)
     try:
         for place, rung in enumerate(rungs):
@@ -156,12 +163,18 @@ def _go(run: RunFolder, request: Request, dataset: Dataset, began: float, tell: 
     return Climb(run.path, ascent.record)
 
 
-def _begin(run: RunFolder, request: Request, dataset: Dataset, task: TaskSpec) -> ClimbRecord:
-    """Return the record to go on with: the saved one without what an interruption left open, or a new one."""
+def _begin(run: RunFolder, request: Request, dataset: Dataset) -> ClimbRecord:
+    """Return the record to go on with: the saved one without what an interruption left open, or a new one.
+
+    Raises:
+        OptionError: the metric or the rungs asked for do not belong to the task.
+    """
     saved = run.record
     if saved is not None:
         kept = tuple(each for each in saved.rungs if each.reason != INTERRUPTED)
         return replace(saved, rungs=kept, verdict=None)
+    task = infer_task(dataset.task, dataset.target.name, dataset.classes, request.metric)
+    choose_rungs(task.name, request.rungs)
     if request.budget_seconds is None:
         seconds, reason = derive_budget(dataset.record.rows, dataset.columns)
     else:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import final
+from pathlib import Path
+from typing import Any, final
 
 from yunti.climbing.budget import parse_budget
 from yunti.data.options import DataOptions
+from yunti.records import from_json
 from yunti.specs import Kind, TaskName
 
 
@@ -18,6 +21,7 @@ class Request:
 
     Args:
         source: the source of the data as the user named it, or None for an object in memory.
+        cwd: the folder in which relative names of files stand.
         target: the column to predict.
         test: a separate source of test rows.
         split: a column that holds a ready split.
@@ -35,6 +39,7 @@ class Request:
     """
 
     source: str | None
+    cwd: str = "."
     target: str | None = None
     test: str | None = None
     split: str | None = None
@@ -50,11 +55,15 @@ class Request:
     device: str = "auto"
     pretrained: str | None = None
 
+    def found_source(self) -> str | None:
+        """Return the source as it can be found from any folder; None for an object in memory."""
+        return self._found(self.source)
+
     def data_options(self, test: object | None = None) -> DataOptions:
         """Return the part that concerns reading and splitting; `test` may be an object in memory."""
         return DataOptions(
             target=self.target,
-            test=self.test if test is None else test,
+            test=self._found(self.test) if test is None else test,
             split=self.split,
             group=self.group,
             time=self.time,
@@ -63,6 +72,16 @@ class Request:
             keep=self.keep,
             seed=self.seed,
         )
+
+    def _found(self, name: str | None) -> str | None:
+        if name is None or name.startswith("sample:") or Path(name).is_absolute() or self.cwd == str(Path.cwd()):
+            return name
+        return str(Path(self.cwd) / name)
+
+
+def from_settings(settings: Mapping[str, Any]) -> Request:
+    """Read a request back from the `settings` of `climb.json`."""
+    return from_json(Request, json.dumps(dict(settings)))
 
 
 def names(given: str | Sequence[str] | None) -> tuple[str, ...] | None:

@@ -9,6 +9,7 @@ tensorboard/     scalars a rung         quarantine.jsonl  rows that could not be
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from numpy.typing import NDArray
 from yunti.climbing.request import Request
 from yunti.errors import OptionError, SourceError
 from yunti.records import ClimbRecord, RungRecord, TestRecord, from_json, to_json, write_atomic
+
+QUARANTINE = "quarantine.jsonl"
 
 
 @final
@@ -42,7 +45,7 @@ class RunFolder:
             OptionError: the folder holds something already, or cannot be made.
         """
         path = Path(out) if out is not None else _fresh(source)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and (not path.is_dir() or any(each.name != QUARANTINE for each in path.iterdir())):
             mend = "give another folder" if not (path / "request.json").exists() else f"use --resume {path} to go on"
             raise OptionError(f"--out {path}", "the run folder must be new or empty", "it holds something", mend)
         try:
@@ -53,6 +56,16 @@ class RunFolder:
                 f"--out {path}", "the run folder must be writable", error.strerror or str(error), "give another folder"
             ) from error
         return RunFolder(path)
+
+    def discard(self) -> None:
+        """Remove what a run has written that could not begin; rows that were set aside stay for the reader to see."""
+        for each in self.path.iterdir():
+            if each.is_dir():
+                shutil.rmtree(each)
+            elif each.name != QUARANTINE:
+                each.unlink()
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
 
     @staticmethod
     def open(folder: str | Path) -> RunFolder:

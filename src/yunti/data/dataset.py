@@ -126,7 +126,7 @@ def open_dataset(folder: Path) -> Dataset:
         raise SourceError(str(folder), f"a prepared data set must hold {_RECORD}", "there is none", "prepare it again")
     layout = from_json(_Layout, path.read_text(encoding="utf-8"), str(path))
     columns = tuple(column for column in layout.record.columns if column.role == "input")
-    parts = [_examples(folder, layout.stored, _slice(layout.record, part)) for part in ("train", "valid")]
+    train, valid = (_examples(folder, layout.stored, _slice(layout.record, part)) for part in ("train", "valid"))
     return Dataset(
         folder,
         layout.record,
@@ -134,7 +134,8 @@ def open_dataset(folder: Path) -> Dataset:
         layout.target,
         layout.task,
         layout.classes,
-        *parts,
+        train,
+        valid,
         layout.stored,
         layout.grouped,
     )

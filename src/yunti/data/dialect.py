@@ -202,7 +202,7 @@ def _must_have_rows(trial: _Trial, name: str) -> None:
 def _names(trial: _Trial, body: bytes, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     header = [each.strip() for each in trial.header]
     notes = []
-    if trial.widths[trial.width + 1] > trial.widths[trial.width] and trial.width > 1:
+    if trial.width > 1 and trial.widths[trial.width + 1] >= 0.9 * trial.rows:
         if _last_is_empty(trial, body):
             header.append("")
             notes.append("rows end with a delimiter that the header lacks: the last column is empty")

@@ -142,8 +142,11 @@ def _ragged(spec: ColumnSpec, reading: Reading, ragged: Ragged) -> str:
     lengths = ragged.lengths[ragged.lengths > 0]
     if spec.kind == "audio":
         seconds = float(np.median(lengths)) / (spec.rate or 1) if len(lengths) else 0.0
-        return f"{_readable(reading, 'sound')}, {seconds:.2g} s in the middle, {spec.rate:,} samples a second"
+        return f"{_readable(reading, 'sound')}, {seconds:.2g} s typically, {spec.rate:,} samples a second"
     channels = ragged.values.shape[1]
-    steps = f"{lengths.min():,}" if len(lengths) and lengths.min() == lengths.max() else (
-        f"{lengths.min():,} to {lengths.max():,}" if len(lengths) else "0")  # fmt: skip
+    steps = (
+        f"{lengths.min():,}"
+        if len(lengths) and lengths.min() == lengths.max()
+        else (f"{lengths.min():,} to {lengths.max():,}" if len(lengths) else "0")
+    )
     return f"{_readable(reading, 'sequence')} of {steps} steps, {count_text(channels, 'channel')}"

@@ -32,7 +32,8 @@ def measure(files: Sequence[File]) -> tuple[Shape, dict[str, Any]]:
         Height, width and channels; and the `parsing` of the column.
     """
     known = [file for file in files if file is not None]
-    sizes, grey, deep = [], True, []
+    sizes: list[tuple[int, int]] = []
+    grey, deep = True, list[float]()
     for place in spread(len(known), _MEASURED):
         try:
             with warnings.catch_warnings(), _opened(known[place]) as image:

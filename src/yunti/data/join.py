@@ -31,8 +31,12 @@ def joined(train: Raw, test: Raw, folder: Path) -> Raw:
     """
     for name in train.names:
         if name not in test.names:
-            raise ColumnError(test.source, f"the test rows must have column {name!r}, as {train.source} has",
-                              "it is missing", nearest(name, test.names))  # fmt: skip
+            raise ColumnError(
+                test.source,
+                f"the test rows must have column {name!r}, as {train.source} has",
+                "it is missing",
+                nearest(name, test.names),
+            )
         if (name in train.arrays) != (name in test.arrays):
             raise _other_type(test, name, "arrays" if name in train.arrays else "single values")
     columns = {name: _joined_column(train, test, name) for name in train.arrow.column_names}
@@ -70,8 +74,10 @@ def _same_type(test: Raw, name: str, *columns: pa.ChunkedArray) -> tuple[pa.Chun
         known = next(each for each in types if not pa.types.is_null(each))
         return tuple(column.cast(known) for column in columns)
     if all(pa.types.is_integer(each) or pa.types.is_floating(each) or pa.types.is_boolean(each) for each in types):
-        return tuple(column.cast(pa.int8()).cast(pa.float64()) if pa.types.is_boolean(column.type)
-                     else column.cast(pa.float64()) for column in columns)  # fmt: skip
+        return tuple(
+            column.cast(pa.int8()).cast(pa.float64()) if pa.types.is_boolean(column.type) else column.cast(pa.float64())
+            for column in columns
+        )
     if any(pa.types.is_nested(each) for each in types):
         try:
             return columns[0], columns[1].cast(types[0])
@@ -112,5 +118,9 @@ def _row_of(raw: Raw) -> NDArray[np.int64]:
 
 
 def _other_type(test: Raw, name: str, wanted: str) -> ColumnError:
-    return ColumnError(test.source, f"column {name!r} must hold {wanted}, as in training", "it does not",
-                       "give test rows of the same form")  # fmt: skip
+    return ColumnError(
+        test.source,
+        f"column {name!r} must hold {wanted}, as in training",
+        "it does not",
+        "give test rows of the same form",
+    )

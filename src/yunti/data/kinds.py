@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from yunti.data import media, numbers, sequences, times
 from yunti.data.raw import Raw
-from yunti.data.strings import Levels, as_strings, is_string, levels_of, plain
+from yunti.data.strings import MISSING_AMONG_NUMBERS, Levels, as_strings, is_string, levels_of, plain
 from yunti.errors import ColumnError, OptionError, nearest
 from yunti.specs import KINDS, ColumnSpec, Kind
 
@@ -47,18 +47,27 @@ def find_kinds(raw: Raw, kinds: Mapping[str, Kind]) -> tuple[ColumnSpec, ...]:
     """
     for name, kind in kinds.items():
         if name not in raw.names:
-            raise ColumnError(raw.source, f"--kind {name}={kind} must name a column", f"there is no {name!r}",
-                              nearest(name, raw.names))  # fmt: skip
+            raise ColumnError(
+                raw.source,
+                f"--kind {name}={kind} must name a column",
+                f"there is no {name!r}",
+                nearest(name, raw.names),
+            )
         if kind not in KINDS:
-            raise OptionError(f"--kind {name}={kind}", "the kind must be known", f"{kind!r} is not",
-                              nearest(kind, KINDS))  # fmt: skip
+            raise OptionError(
+                f"--kind {name}={kind}", "the kind must be known", f"{kind!r} is not", nearest(kind, KINDS)
+            )
     specs = []
     for name in raw.names:
         asked = kinds.get(name) or raw.hints.get(name)
         kind, parsing = _array_kind(raw, name) if name in raw.arrays else _arrow_kind(raw, name, asked)
         if name in raw.arrays and asked not in (None, kind):
-            raise ColumnError(raw.source, f"column {name!r} cannot be of kind {asked}", f"it holds arrays of kind {kind}",
-                              f"use --kind {name}={kind}, or none")  # fmt: skip
+            raise ColumnError(
+                raw.source,
+                f"column {name!r} cannot be of kind {asked}",
+                f"it holds arrays of kind {kind}",
+                f"use --kind {name}={kind}, or none",
+            )
         specs.append(ColumnSpec(name, kind, parsing=parsing))
     return tuple(specs)
 
@@ -159,16 +168,19 @@ def _string_kind(name: str, levels: Levels, folder: Path) -> Guess:
         return "sequence", {}
     if len(names) <= 4 and (words := flag_words(names.to_pylist())):
         return "flag", words
-    if (parsing := times.find_format(names, counts, name)) is not None:
+    known = _without(names, counts)
+    if len(known[0]) == 0:
+        return "category", {}
+    if (parsing := times.find_format(*known, name)) is not None:
         return "time", parsing
-    if (parsing := numbers.find_format(*_without(names, counts))) is not None:
-        return (_word_kind(name, names, counts), {}) if numbers.are_codes(names) else ("number", parsing)
+    if (parsing := numbers.find_format(*known)) is not None and not numbers.are_codes(known[0]):
+        return "number", parsing
     return _word_kind(name, names, counts), {}
 
 
 def _without(names: pa.LargeStringArray, counts: NDArray[np.int64]) -> tuple[pa.LargeStringArray, NDArray[np.int64]]:
     """Drop the words that mean "no value" among numbers."""
-    words = pa.array(sorted(numbers.MISSING_AMONG_NUMBERS), pa.large_string())
+    words = pa.array(sorted(MISSING_AMONG_NUMBERS), pa.large_string())
     stay = pc.invert(pc.is_in(names, words))
     return names.filter(stay), counts[stay.to_numpy(zero_copy_only=False)]
 
@@ -225,7 +237,7 @@ def _parsing_for(raw: Raw, name: str, asked: Kind, column: pa.ChunkedArray) -> d
         if asked == "time":
             return {}
         raise _other_kind(raw, name, asked, f"it holds values of type {kind}")
-    levels = levels_of(column, numbers.MISSING_AMONG_NUMBERS)
+    levels = levels_of(column, MISSING_AMONG_NUMBERS)
     parsing = _scalar_parsing(asked, levels, name, strings)
     if parsing is None:
         found = (

@@ -74,7 +74,8 @@ def data_record(found: Understanding) -> DataRecord:
         split = SplitRecord(0, 0, 0, "no target was named")
     else:
         part = found.parts.part
-        split = SplitRecord(*(int((part == each).sum()) for each in (TRAIN, VALID, TEST)), found.parts.how)
+        train, valid, test = (int((part == each).sum()) for each in (TRAIN, VALID, TEST))
+        split = SplitRecord(train, valid, test, found.parts.how)
     return DataRecord(found.raw.source, rows, found.columns, split, found.findings)
 
 

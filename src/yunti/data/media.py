@@ -80,8 +80,9 @@ def in_parallel(work: Callable[[Item], Result], items: Sequence[Item], tell: Cal
     """
     results: list[Result] = []
     with ThreadPoolExecutor(max_workers=cores()) as pool:
-        for done in pool.map(lambda start: [work(item) for item in items[start : start + _WAVE]],
-                             range(0, len(items), _WAVE)):  # fmt: skip
+        for done in pool.map(
+            lambda start: [work(item) for item in items[start : start + _WAVE]], range(0, len(items), _WAVE)
+        ):
             results.extend(done)
             tell(len(results) / len(items))
     return results
@@ -94,11 +95,12 @@ def spread(count: int, most: int) -> list[int]:
 
 def why(error: Exception, file: File) -> str:
     """Say in a clause why a file could not be read."""
-    name = file.name if isinstance(file, Path) else "the bytes"
-    if isinstance(error, FileNotFoundError) or (isinstance(file, Path) and not file.exists()):
+    if not isinstance(file, Path):
+        return f"the bytes cannot be read ({str(error) or type(error).__name__})"
+    if not file.exists():
         return f"there is no file {file}"
-    said = str(error).replace(str(file), name).split("\n", maxsplit=1)[0]
-    return f"{name} cannot be read ({said or type(error).__name__})"
+    said = str(error).replace(str(file), file.name).split("\n", maxsplit=1)[0]
+    return f"{file.name} cannot be read ({said or type(error).__name__})"
 
 
 def _packed(column: pa.ChunkedArray) -> list[File]:

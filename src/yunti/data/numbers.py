@@ -43,6 +43,8 @@ def find_format(texts: pa.LargeStringArray, counts: NDArray[np.int64]) -> dict[s
     total = int(counts.sum())
     if total == 0:
         return None
+    if _share(texts, counts, _PLAIN) >= ENOUGH:
+        return {}
     unit = next((unit for unit in _UNITS if _share(texts, counts, _unit_pattern(unit)) >= ENOUGH), None)
     bare = _without_unit(texts, unit) if unit else texts
     for parsing, pattern in _FORMATS:

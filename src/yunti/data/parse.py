@@ -73,11 +73,8 @@ def table_from_raw(raw: Raw, columns: Sequence[ColumnSpec], folder: Path | None 
         require(raw, spec)
         path = None if folder is None else part_path(folder, place)
         reading = read_column(raw, spec, path, lambda _fraction: None)
-        if reading.unreadable > TOLERATED * max(1, reading.present):
-            row, reason = next(iter(sorted(reading.wrong.items())))
-            file, number = raw.place(row)
-            raise ColumnError(f"{file}, row {number}", f"column {spec.name!r} must hold {HOLDS[spec.kind]}", reason,
-                              f"correct the values ({reading.unreadable:,} are wrong), or give the column of that kind")  # fmt: skip
+        mend = f"correct the values ({reading.unreadable:,} are wrong), or give the column as it was in training"
+        check_readable(raw, reading, f"column {spec.name!r} must hold {HOLDS[spec.kind]}", mend)
         if folder is None:
             read[spec.name] = reading.column
         else:
@@ -107,13 +104,21 @@ def target_from_raw(raw: Raw, target: ColumnSpec, classes: Sequence[str]) -> NDA
         codes = np.array([known.get(name, -1) for name in found.names.to_pylist()] + [-1], dtype=np.int32)
         return codes[found.codes]
     reading = read_column(raw, replace(target, kind="number"), None, lambda _fraction: None)
-    if reading.unreadable > TOLERATED * max(1, reading.present):
-        row, reason = next(iter(sorted(reading.wrong.items())))
-        file, number = raw.place(row)
-        raise ColumnError(f"{file}, row {number}", f"the target {target.name!r} must hold numbers", reason,
-                          "correct the values, or climb with --task classification")  # fmt: skip
+    check_readable(raw, reading, f"the target {target.name!r} must hold numbers", "correct the values")
     assert isinstance(reading.column, Numbers)
     return reading.column.values.astype(np.float64)
+
+
+def check_readable(raw: Raw, reading: Reading, must: str, mend: str) -> None:
+    """Check that at most 5 % of a column's values are of another kind.
+
+    Raises:
+        ColumnError: more are; the first of them is shown.
+    """
+    if reading.unreadable > TOLERATED * max(1, reading.present):
+        row, reason = min(reading.wrong.items())
+        file, number = raw.place(row)
+        raise ColumnError(f"{file}, row {number}", must, reason, mend)
 
 
 def require(raw: Raw, spec: ColumnSpec) -> None:
@@ -123,8 +128,12 @@ def require(raw: Raw, spec: ColumnSpec) -> None:
         ColumnError: it is missing, or its type can never be of that kind.
     """
     if spec.name not in raw.names:
-        raise ColumnError(raw.source, f"column {spec.name!r} must be there, as it was in training", "it is missing",
-                          nearest(spec.name, raw.names))  # fmt: skip
+        raise ColumnError(
+            raw.source,
+            f"column {spec.name!r} must be there, as it was in training",
+            "it is missing",
+            nearest(spec.name, raw.names),
+        )
     if spec.name in raw.arrays:
         values = raw.arrays[spec.name]
         picture = values.dtype == np.uint8 and values.ndim in (3, 4)
@@ -194,7 +203,9 @@ def _read_numbers(column: pa.ChunkedArray, spec: ColumnSpec) -> Reading:
         return Reading(Numbers(np.full(len(column), np.nan, dtype=np.float32)), 0)
     if spec.kind == "flag":
         return _read_flags(column, spec)
-    values, wrong, unreadable, start = np.empty(len(column), dtype=np.float64), {}, 0, 0
+    values = np.empty(len(column), dtype=np.float64)
+    wrong: dict[int, str] = {}
+    unreadable, start = 0, 0
     for chunk in column.chunks:
         found, bad = _chunk_values(chunk, spec)
         values[start : start + len(chunk)] = found
@@ -271,5 +282,9 @@ def _one_array(texts: pa.ChunkedArray) -> pa.LargeStringArray:
 
 
 def _other_type(raw: Raw, spec: ColumnSpec, found: str) -> ColumnError:
-    return ColumnError(raw.source, f"column {spec.name!r} must hold {HOLDS[spec.kind]}, as in training", found,
-                       "give the column as it was in the training data")  # fmt: skip
+    return ColumnError(
+        raw.source,
+        f"column {spec.name!r} must hold {HOLDS[spec.kind]}, as in training",
+        found,
+        "give the column as it was in the training data",
+    )

@@ -44,8 +44,8 @@ def from_array(values: NDArray[Any]) -> Ragged:
     parts = []
     for start in range(0, len(shaped), _ROWS):
         block = np.asarray(shaped[start : start + _ROWS], dtype=np.float32)
-        present = ~np.isnan(block).all(axis=2)
-        steps = np.where(present.any(axis=1), block.shape[1] - present[:, ::-1].argmax(axis=1), 0)
+        present = np.asarray((~np.isnan(block)).any(axis=2))
+        steps = (present * np.arange(1, block.shape[1] + 1)).max(axis=1, initial=0)
         lengths[start : start + len(block)] = steps
         parts.append(block[np.arange(block.shape[1]) < steps[:, None]])
     flat = np.concatenate(parts) if parts else np.zeros((0, shaped.shape[2]), dtype=np.float32)

@@ -84,8 +84,9 @@ def split(wish: Wish, seed: int) -> Parts:
     """
     part = np.where(wish.usable, _FREE, ASIDE).astype(np.int8)
     if wish.usable.sum() < LEAST_ROWS:
-        raise SourceError(wish.source, f"at least {LEAST_ROWS} rows must be usable", f"there are {wish.usable.sum()}",
-                          "add rows")  # fmt: skip
+        raise SourceError(
+            wish.source, f"at least {LEAST_ROWS} rows must be usable", f"there are {wish.usable.sum()}", "add rows"
+        )
     said = []
     if wish.ready is not None:
         part[wish.usable & (wish.ready == "valid")] = VALID
@@ -147,8 +148,12 @@ def _by_time(wish: Wish, times: NDArray[np.float64], wanted: dict[int, int]) -> 
     """Cut at moments, so that equal times stay together: the latest rows test, those before validate."""
     moments, place, counts = np.unique(times[~np.isnan(times)], return_inverse=True, return_counts=True)
     if len(moments) < len(wanted) + 1:
-        raise ColumnError(wish.source, f"--time {wish.time_name} needs at least {len(wanted) + 1} different times",
-                          f"it holds {len(moments)}", "name another column")  # fmt: skip
+        raise ColumnError(
+            wish.source,
+            f"--time {wish.time_name} needs at least {len(wanted) + 1} different times",
+            f"it holds {len(moments)}",
+            "name another column",
+        )
     of_moment = np.full(len(moments), TRAIN, dtype=np.int8)
     end = len(moments)
     for number, (each, count) in enumerate(sorted(wanted.items(), reverse=True)):
@@ -165,15 +170,19 @@ def _by_time(wish: Wish, times: NDArray[np.float64], wanted: dict[int, int]) -> 
 def _by_group(
     wish: Wish, groups: NDArray[np.int64], free: NDArray[np.int64], wanted: dict[int, int], seed: int
 ) -> NDArray[np.int8]:
-    """Try some orders of the groups; keep the one whose parts come nearest to the sizes and the classes of the whole."""
+    """Try some orders of the groups; keep the one whose parts come nearest to the sizes and classes of the whole."""
     codes = np.where(groups[free] >= 0, groups[free], groups.max() + 1 + np.arange(len(free)))
     unit = np.unique(_merged(codes, wish.clusters[free]), return_inverse=True)[1]
     if unit.max() < len(wanted):  # copies link all groups: the groups decide
         unit = np.unique(codes, return_inverse=True)[1]
     sizes = np.bincount(unit)
     if len(sizes) < len(wanted) + 1:
-        raise ColumnError(wish.source, f"--group {wish.group_name} needs at least {len(wanted) + 1} different groups",
-                          f"it holds {len(sizes)}", "name another column")  # fmt: skip
+        raise ColumnError(
+            wish.source,
+            f"--group {wish.group_name} needs at least {len(wanted) + 1} different groups",
+            f"it holds {len(sizes)}",
+            "name another column",
+        )
     stratum = np.unique(wish.strata[free], return_inverse=True)[1]
     width = int(stratum.max()) + 1 if (int(stratum.max()) + 1) * len(sizes) <= 20_000_000 else 1
     table = np.zeros((len(sizes), width))
@@ -243,12 +252,19 @@ def ready_parts(names: tuple[str, ...], codes: NDArray[np.int32], source: str, c
     words = [READY.get(name.casefold()) or marks.get(name.casefold()) for name in names]
     if None in words:
         unknown = names[words.index(None)]
-        raise ColumnError(source, f"--split {column} must hold train, valid (or validation, dev) and test",
-                          f"it holds {unknown!r}", "write it with these words, or name another column")  # fmt: skip
+        raise ColumnError(
+            source,
+            f"--split {column} must hold train, valid (or validation, dev) and test",
+            f"it holds {unknown!r}",
+            "write it with these words, or name another column",
+        )
     if "train" not in words or len(set(words)) < 2:
-        raise ColumnError(source, f"--split {column} must mark training rows and others",
-                          f"it holds only {', '.join(repr(name) for name in names) or 'missing values'}",
-                          "name another column, or leave out --split")  # fmt: skip
+        raise ColumnError(
+            source,
+            f"--split {column} must mark training rows and others",
+            f"it holds only {', '.join(repr(name) for name in names) or 'missing values'}",
+            "name another column, or leave out --split",
+        )
     return np.array([*words, "train"])[codes]
 
 

@@ -12,13 +12,31 @@ from numpy.typing import NDArray
 
 # pandas' own list without "None", which is a real level in many tables ("Alley: None"), plus "?" of the UCI tables
 MISSING_WORDS = frozenset(
-    ["", "NA", "N/A", "n/a", "na", "#N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "Null", "null", "NaT"]
-    + ["?"]
-)
+    ("", "NA", "N/A", "n/a", "na", "#N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "Null", "null", "NaT")
+) | {"?"}
 # what also means "no value" where numbers or times are expected
-MISSING_AMONG_NUMBERS = MISSING_WORDS | frozenset(
-    ["None", "none", "NONE", "nil", "-", "--", "---", ".", "..", "*", "missing", "Missing", "unknown", "Unknown"]
-    + ["N.A.", "n.a.", "#DIV/0!", "#VALUE!", "#REF!", "缺失", "未知", "无", "空"]
+MISSING_AMONG_NUMBERS = (
+    MISSING_WORDS
+    | frozenset(
+        (
+            "None",
+            "none",
+            "NONE",
+            "nil",
+            "-",
+            "--",
+            "---",
+            ".",
+            "..",
+            "*",
+            "missing",
+            "Missing",
+            "unknown",
+            "Unknown",
+            "N.A.",
+        )
+    )
+    | frozenset(("n.a.", "#DIV/0!", "#VALUE!", "#REF!", "缺失", "未知", "无", "空"))
 )
 
 

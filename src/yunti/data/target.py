@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from yunti.data.evidence import count_text
 from yunti.data.labels import labels_of, ordered
-from yunti.data.parse import TOLERATED, read_column
+from yunti.data.parse import check_readable, read_column
 from yunti.data.raw import Raw
 from yunti.data.strings import Levels, shortened
 from yunti.data.table import Numbers
@@ -70,16 +70,21 @@ def choose_target(raw: Raw, asked: str | None, columns: Sequence[ColumnSpec]) ->
     """
     name = asked or raw.target
     if name is None:
-        raise ColumnError(raw.source, "the column to predict must be named", "no target was given",
-                          f"use --target with one of its columns, such as {_listed(candidates(columns))}")  # fmt: skip
+        raise ColumnError(
+            raw.source,
+            "the column to predict must be named",
+            "no target was given",
+            f"use --target with one of its columns, such as {_listed(candidates(columns))}",
+        )
     if name not in raw.names:
-        raise ColumnError(raw.source, "the target must be one of its columns", f"{name!r} is none",
-                          nearest(name, raw.names))  # fmt: skip
+        raise ColumnError(
+            raw.source, "the target must be one of its columns", f"{name!r} is none", nearest(name, raw.names)
+        )
     return name
 
 
 def candidates(columns: Sequence[ColumnSpec]) -> tuple[str, ...]:
-    """Name columns that may be the target, the likeliest first: by their names, then the last, then flags and others."""
+    """Name columns that may be the target, the likeliest first: by name, then the last, then flags and others."""
     fit = [column for column in columns if column.kind in ("number", "category", "flag")]
     named = [each.name for word in _LIKELY for each in fit if each.name.lower() == word]
     partly = [each.name for word in _LIKELY if len(word) > 1 for each in fit if word in each.name.lower()]
@@ -95,8 +100,12 @@ def read_answers(raw: Raw, spec: ColumnSpec, asked: TaskName | None) -> Answers:
         ColumnError: the column cannot be a target, or not of the task asked for.
     """
     if spec.name in raw.arrays or spec.kind in ("image", "audio", "sequence") or "nested" in spec.parsing:
-        raise ColumnError(raw.source, "the target must be a number, a flag or a category",
-                          f"{spec.name!r} is of kind {spec.kind}", "choose another column")  # fmt: skip
+        raise ColumnError(
+            raw.source,
+            "the target must be a number, a flag or a category",
+            f"{spec.name!r} is of kind {spec.kind}",
+            "choose another column",
+        )
     if asked == "regression" or (asked is None and spec.kind == "number"):
         answers = _amounts(raw, spec)
         if asked == "regression":
@@ -108,8 +117,12 @@ def read_answers(raw: Raw, spec: ColumnSpec, asked: TaskName | None) -> Answers:
         why = f"{count_text(len(distinct), 'distinct whole number')}, {distinct[0]:.0f} to {distinct[-1]:.0f}: classes"
         return _classes(raw, replace(spec, evidence=f"{why} (amounts with --task regression)"))
     if spec.kind == "time" and asked is None:
-        raise ColumnError(raw.source, "the target must be a number, a flag or a category",
-                          f"{spec.name!r} holds times", f"read it otherwise with --kind {spec.name}=category")  # fmt: skip
+        raise ColumnError(
+            raw.source,
+            "the target must be a number, a flag or a category",
+            f"{spec.name!r} holds times",
+            f"read it otherwise with --kind {spec.name}=category",
+        )
     return _classes(raw, spec)
 
 
@@ -121,15 +134,16 @@ def _are_classes(distinct: NDArray[np.float64], rows: int) -> bool:
 def _amounts(raw: Raw, spec: ColumnSpec) -> Answers:
     kind = raw.arrow.column(spec.name).type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        raise ColumnError(raw.source, f"the target {spec.name!r} must hold numbers for regression",
-                          f"it holds values of type {kind}", "name another column")  # fmt: skip
+        raise ColumnError(
+            raw.source,
+            f"the target {spec.name!r} must hold numbers for regression",
+            f"it holds values of type {kind}",
+            "name another column",
+        )
     parsing = spec.parsing if spec.kind == "number" else {}
     reading = read_column(raw, replace(spec, kind="number", parsing=parsing), None, lambda _fraction: None)
-    if reading.unreadable > TOLERATED * max(1, reading.present):
-        row, reason = next(iter(sorted(reading.wrong.items())))
-        file, number = raw.place(row)
-        raise ColumnError(f"{file}, row {number}", f"the target {spec.name!r} must hold numbers for regression", reason,
-                          "leave out --task regression")  # fmt: skip
+    must = f"the target {spec.name!r} must hold numbers for regression"
+    check_readable(raw, reading, must, "leave out --task regression")
     assert isinstance(reading.column, Numbers)
     values = reading.column.values.astype(np.float64)
     return Answers(replace(spec, kind="number", parsing=parsing), "regression", (), values, dict(reading.wrong))
@@ -143,8 +157,12 @@ def _checked(raw: Raw, answers: Answers) -> Answers:
             raw.source, f"the target {name!r} must have values", "every row is empty", "name another column"
         )
     if known.min() == known.max():
-        raise ColumnError(raw.source, f"the target {name!r} must have different values", f"every row holds {known[0]:g}",
-                          "name another column")  # fmt: skip
+        raise ColumnError(
+            raw.source,
+            f"the target {name!r} must have different values",
+            f"every row holds {known[0]:g}",
+            "name another column",
+        )
     distinct = len(np.unique(known))
     good = f"{len(known):,} of {len(known) + len(answers.wrong):,}" if answers.wrong else f"all {len(known):,}"
     evidence = f"{good} values are numbers, {distinct:,} distinct, {known.min():.6g} to {known.max():.6g}: amounts"
@@ -174,12 +192,16 @@ def _check_classes(raw: Raw, name: str, levels: Levels) -> None:
             raw.source, f"the target {name!r} must have values", "every row is empty", "name another column"
         )
     if distinct == 1:
-        raise ColumnError(raw.source, f"the target {name!r} must have at least two classes",
-                          f"every row is of class {levels.names[0].as_py()!r}", "add rows of other classes")  # fmt: skip
+        raise ColumnError(
+            raw.source,
+            f"the target {name!r} must have at least two classes",
+            f"every row is of class {levels.names[0].as_py()!r}",
+            "add rows of other classes",
+        )
     if distinct > MOST_CLASSES or (distinct > 20 and distinct > rows / 2):
         found = f"{rows:,} rows hold {distinct:,} distinct values"
-        raise ColumnError(raw.source, f"the target {name!r} must have at most {MOST_CLASSES:,} classes with several rows each",
-                          found, "name another column, or use --task regression if they are amounts")  # fmt: skip
+        must = f"the target {name!r} must have at most {MOST_CLASSES:,} classes, with several rows each"
+        raise ColumnError(raw.source, must, found, "name another column, or use --task regression if they are amounts")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -15,7 +15,8 @@ from yunti.data.strings import MISSING_AMONG_NUMBERS, trimmed
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _YEAR, _MONTH, _DAY, _NAME = r"(?P<Y>[12]\d{3})", r"(?P<m>\d{1,2})", r"(?P<d>\d{1,2})", r"(?P<b>[A-Za-z]{3,9})\.?"
-_CLOCK = r"(?:[T ]+(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2}(?:\.\d+)?))?\s*(?P<p>[AaPp][Mm])?\s*(?P<z>Z|UTC|[-+]\d{2}:?\d{2})?)?"
+_ZONE = r"\s*(?P<p>[AaPp][Mm])?\s*(?P<z>Z|UTC|[-+]\d{2}:?\d{2})?"
+_CLOCK = rf"(?:[T ]+(?P<H>\d{{1,2}}):(?P<M>\d{{2}})(?::(?P<S>\d{{2}}(?:\.\d+)?))?{_ZONE})?"
 # where day and month cannot be told apart by the values, month first (the American way) comes first: it is said aloud
 FORMATS: Mapping[str, str] = {
     "year-month-day": rf"^{_YEAR}-{_MONTH}-{_DAY}{_CLOCK}$",
@@ -51,14 +52,10 @@ def find_format(texts: pa.LargeStringArray, counts: NDArray[np.int64], name: str
         The `parsing` of a time column: "format" as in `FORMATS`, or "epoch" with the unit.
     """
     first = texts.slice(0, 1000)
-    if pc.sum(pc.match_substring_regex(first, r"\d{4}")).as_py() in (None, 0):
-        return None
-    whole = pc.all(pc.match_substring_regex(first, r"^\d+$")).as_py()
-    if whole:
+    if pc.all(pc.match_substring_regex(first, r"^\d+$")).as_py():
         return _whole_number_format(texts, counts, name)
-    for label in FORMATS:
-        _, unread = to_times(first, {"format": label})
-        if unread.mean() > 0.5:
+    for label, pattern in FORMATS.items():
+        if pc.mean(pc.match_substring_regex(first, pattern).cast(pa.float64())).as_py() < 0.5:
             continue
         _, unread = to_times(texts, {"format": label})
         if counts[~unread].sum() >= ENOUGH * counts.sum():

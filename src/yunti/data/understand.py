@@ -1,4 +1,4 @@
-"""From a source to what is known of it: typed columns, answers, findings and the split. `prepare` and `look` share it."""
+"""From a source to what is known of it: typed columns, answers, findings and the split."""
 
 from __future__ import annotations
 
@@ -82,8 +82,9 @@ def understand(source: object, options: DataOptions, workspace: Path, tell: Tell
     if need_target or options.target or raw.target:
         name = choose_target(raw, options.target, specs)
         if name in roles:
-            raise OptionError(f"--{_ROLE_OPTIONS[roles[name]]} {name}", "it must not be the target", "it is",
-                              "name another column")  # fmt: skip
+            raise OptionError(
+                f"--{_ROLE_OPTIONS[roles[name]]} {name}", "it must not be the target", "it is", "name another column"
+            )
         answers = read_answers(raw, next(spec for spec in specs if spec.name == name), options.task)
     inputs = [spec for spec in specs if spec.role == "input" and (answers is None or spec.name != answers.spec.name)]
     inputs, table, facts = _read_columns(raw, inputs, options, workspace / "columns", tell)
@@ -105,7 +106,7 @@ def understand(source: object, options: DataOptions, workspace: Path, tell: Tell
     known = {column.name: column for column in (*examined.columns, *([answers.spec] if answers else ()))}
     if answers:
         known[answers.spec.name] = replace(answers.spec, role="target")
-    columns = tuple(known.get(spec.name, spec) for spec in specs)
+    columns = tuple(known.get(spec.name) or _described(raw, spec) for spec in specs)
     everything = (*raw.broken, *broken.values())
     return Understanding(raw, columns, table, answers, parts, groups, in_order(findings), facts, everything)
 
@@ -133,13 +134,17 @@ def _roles(raw: Raw, options: DataOptions) -> dict[str, Role]:
         OptionError: options contradict each other.
     """
     roles: dict[str, Role] = {}
-    for option, name, role in (("split", options.split, "split"), ("group", options.group, "group"),
-                               ("time", options.time, "order")):  # fmt: skip
+    for option, name, role in (
+        ("split", options.split, "split"),
+        ("group", options.group, "group"),
+        ("time", options.time, "order"),
+    ):
         if name is None:
             continue
         if name not in raw.arrow.column_names:
-            raise ColumnError(raw.source, f"--{option} {name} must name a column", f"there is no {name!r}",
-                              nearest(name, raw.names))  # fmt: skip
+            raise ColumnError(
+                raw.source, f"--{option} {name} must name a column", f"there is no {name!r}", nearest(name, raw.names)
+            )
         if name in roles:
             raise OptionError(f"--{option} {name}", "a column can have one role", "it is named twice", "name it once")
         roles[name] = role  # type: ignore[assignment]
@@ -180,6 +185,14 @@ def _read_columns(
     return done, Table(StoredColumns(folder, tuple(stored), slice(0, len(raw)))), facts
 
 
+def _described(raw: Raw, spec: ColumnSpec) -> ColumnSpec:
+    """Complete a column that only serves the split by its evidence."""
+    if spec.kind not in ("number", "flag", "time", "category"):
+        return spec
+    reading = read_column(raw, spec, None, lambda _fraction: None)
+    return replace(spec, evidence=evidence_of(spec, reading, chosen=False))
+
+
 def _unread(raw: Raw, spec: ColumnSpec) -> tuple[Facts, ColumnSpec]:
     column = raw.arrow.column(spec.name)
     first = next((value for value in column.slice(0, 100).to_pylist() if value is not None), "")
@@ -217,9 +230,12 @@ def _check_broken(raw: Raw, broken: int) -> None:
     if broken > TOLERATED * max(1, rows):
         first = raw.broken[0] if raw.broken else None
         example = f" (first: {first.file}, row {first.row}: {first.reason})" if first else ""
-        raise SourceError(raw.source, "at most 5 % of the rows may be broken",
-                          f"{broken:,} of {rows:,} are ({broken / rows:.0%}){example}",
-                          "correct the source, or say how it is to be read")  # fmt: skip
+        raise SourceError(
+            raw.source,
+            "at most 5 % of the rows may be broken",
+            f"{broken:,} of {rows:,} are ({broken / rows:.0%}){example}",
+            "correct the source, or say how it is to be read",
+        )
 
 
 def _tell_broken(raw: Raw, broken: dict[int, BrokenRow]) -> list[Finding]:
@@ -247,16 +263,27 @@ def _wish(
     if options.time is not None:
         times = _times(raw, options.time, options)
     return Wish(
-        raw.source, sheet.usable, _strata(answers), clusters.codes, ready, groups, times,
-        options.group or "", options.time or "",
-    )  # fmt: skip
+        raw.source,
+        sheet.usable,
+        _strata(answers),
+        clusters.codes,
+        ready,
+        groups,
+        times,
+        options.group or "",
+        options.time or "",
+    )
 
 
 def _times(raw: Raw, name: str, options: DataOptions) -> NDArray[np.float64]:
     spec = next(spec for spec in find_kinds(raw, options.kinds) if spec.name == name)
     if spec.kind not in ("time", "number"):
-        raise ColumnError(raw.source, f"--time {name} must name a column of times or numbers",
-                          f"it is of kind {spec.kind}", f"name another, or add --kind {name}=time")  # fmt: skip
+        raise ColumnError(
+            raw.source,
+            f"--time {name} must name a column of times or numbers",
+            f"it is of kind {spec.kind}",
+            f"name another, or add --kind {name}=time",
+        )
     reading = read_column(raw, spec, None, lambda _fraction: None)
     assert isinstance(reading.column, Numbers)
     return reading.column.values.astype(np.float64)
@@ -284,12 +311,18 @@ def _after_split(answers: Answers, clusters: Clusters, parts: Parts) -> list[Fin
         strange = (part > TRAIN) & ~seen[answers.values]
         if strange.any():
             names = ", ".join(repr(answers.classes[each]) for each in np.unique(answers.values[strange])[:4])
-            message = f"{count_text(int(strange.sum()), 'row')} outside the training rows set aside: their class ({names}) has no training row"
+            message = (
+                f"{count_text(int(strange.sum()), 'row')} outside the training rows set aside: their class ({names}) has "
+                "no training row"
+            )
             findings.append(Finding("unseen_class", "warning", message, answers.spec.name, count=int(strange.sum())))
             part[strange] = ASIDE
     if count := crossing(clusters.codes, part):
         verb = "repeats" if count == 1 else "repeat"
-        message = f"{count_text(count, 'row')} for validation or test {verb} training rows: scores will look too good"
+        message = (
+            f"{count_text(count, 'row')} for validation or test {verb} training rows, exactly or nearly: scores will look "
+            "too good"
+        )
         findings.append(Finding("crossing", "warning", message, count=count))
     for each, name in ((VALID, "validation"), (TEST, "test")):
         if not (part == each).any():

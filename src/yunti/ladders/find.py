@@ -40,8 +40,10 @@ def choose_rungs(task: TaskName, names: Sequence[str] | None) -> tuple[Rung, ...
         return ladder
     known = [rung.name for rung in ladder]
     if not names:
-        raise OptionError("--rungs", "it must name at least one rung", "none", nearest("", known))
+        raise OptionError("--rungs", "it must name at least one rung", "none was given", nearest("", known))
     for name in names:
         if name not in known:
-            raise OptionError("--rungs", f"it must name rungs of the {task} ladder", repr(name), nearest(name, known))
+            raise OptionError(
+                "--rungs", f"it must name rungs of the {task} ladder", f"{name!r} was given", nearest(name, known)
+            )
     return tuple(rung for rung in ladder if rung.name in names)

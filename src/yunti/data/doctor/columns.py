@@ -198,7 +198,10 @@ def _time(sheet: Sheet, column: ColumnSpec) -> Iterator[Finding]:
     assert isinstance(values, Numbers)
     days = len(np.unique(np.floor(values.values[:: max(1, len(values) // 100_000)] / 86_400)))
     if days >= 30:
-        message = f"{column.name!r} dates the rows; if new rows come later than these, test honestly with --time {column.name}"
+        message = (
+            f"{column.name!r} dates the rows; if new rows come later than these, test honestly with "
+            f"--time {column.name}"
+        )
         yield Finding("time", "note", message, column.name)
 
 

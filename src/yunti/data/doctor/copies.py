@@ -92,4 +92,4 @@ def _by_first_row(codes: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _digest(codes: NDArray[np.int64]) -> str:
-    return hashlib.blake2b(np.ascontiguousarray(codes), digest_size=16).hexdigest()
+    return hashlib.blake2b(codes.astype(np.int64).tobytes(), digest_size=16).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, final
 
 import numpy as np
@@ -24,7 +25,7 @@ _MOST_LETTERS = 150_000_000  # beyond, only texts that are equal but for case an
 _SMALL_SIDE = 32  # smaller pictures of different things look alike too often
 _MOST_PICTURES = 200_000  # beyond, only equal pictures are found
 _ALIKE_PIXELS = 3.0  # mean difference of grey levels (of 255) in a 32×32 thumbnail that still counts as the same
-_CROWD = 0.02  # share of the rows above which rows that are equal by chance are not kept together
+_CROWD = 0.2  # share of rows that are equal by chance, above which they are not kept together
 
 
 @final
@@ -66,9 +67,14 @@ def find_duplicates(sheet: Sheet, inputs: Sequence[ColumnSpec]) -> Clusters:
     findings = [*_tell_exact(sheet, exact_codes), *_tell_conflicts(sheet, exact_codes)]
     findings += _tell_near(sheet, exact_codes, near_codes)
     sizes = np.bincount(near_codes)
-    if not content and sizes.max() > max(10, _CROWD * len(near_codes)) and _by_chance(sizes, chance):
-        message = "the inputs have so few different values that equal rows are no copies; the split may part them"
-        return Clusters(np.arange(len(near_codes), dtype=np.int64), (Finding("duplicates", "note", message),))
+    if not content and sizes[sizes > 1].sum() > _CROWD * len(near_codes) and _by_chance(sizes, chance):
+        count = int((sizes[sizes > 1] - 1).sum())
+        message = (
+            f"{count:,} rows have the same inputs as an earlier row; the inputs have so few different values that this "
+            "is chance, so the split may part them"
+        )
+        alone = np.arange(len(near_codes), dtype=np.int64)
+        return Clusters(alone, (Finding("duplicates", "note", message, count=count),))
     return Clusters(near_codes, tuple(findings))
 
 
@@ -107,8 +113,7 @@ def _keys(column: Column) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
             key = np.array([_digest(picture) for picture in pixels], dtype=np.uint64)
             return key, _picture_keys(pixels, key)
         case Ragged(values, offsets):
-            pairs = zip(offsets[:-1], offsets[1:], strict=True)
-            key = np.array([_digest(values[start:stop]) for start, stop in pairs], dtype=np.uint64)
+            key = np.array([_digest(values[start:stop]) for start, stop in pairwise(offsets)], dtype=np.uint64)
             return key, key
 
 
@@ -194,7 +199,8 @@ def _tell_conflicts(sheet: Sheet, codes: NDArray[np.int64]) -> Iterator[Finding]
         file, row = sheet.raw.place(int(two))
         groups = len(np.unique(codes[order[clashing]]))
         message = (
-            f"{count_text(groups, 'group')} of rows with equal inputs {'has' if groups == 1 else 'have'} different targets: "
+            f"{count_text(groups, 'group')} of rows with equal inputs {'has' if groups == 1 else 'have'} "
+            f"different targets: "
             f"{file}, row {row} is {answers.classes[answers.values[two]]!r}, row {sheet.raw.place(int(one))[1]} is "
             f"{answers.classes[answers.values[one]]!r}"
         )
@@ -252,4 +258,4 @@ def _mixed(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _digest(values: NDArray[Any]) -> int:
-    return int.from_bytes(hashlib.blake2b(np.ascontiguousarray(values), digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(values.tobytes(), digest_size=8).digest(), "little")

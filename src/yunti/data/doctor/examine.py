@@ -11,9 +11,10 @@ from yunti.data.doctor.columns import check_columns
 from yunti.data.doctor.copies import check_copies
 from yunti.data.doctor.leaks import check_leaks
 from yunti.data.doctor.sheet import Sheet
+from yunti.data.strings import shortened
 from yunti.errors import ColumnError, nearest
 from yunti.records import Finding, Severity
-from yunti.specs import ColumnSpec
+from yunti.specs import ColumnSpec, Kind
 
 _ORDER: tuple[Severity, ...] = ("broken", "left out", "warning", "note")
 
@@ -41,8 +42,9 @@ def examine(sheet: Sheet, keep: Sequence[str], tell: Callable[[float], None]) ->
     names = [column.name for column in sheet.columns]
     for name in keep:
         if name not in sheet.raw.names:
-            raise ColumnError(sheet.raw.source, f"--keep {name} must name a column", f"there is no {name!r}",
-                              nearest(name, names))  # fmt: skip
+            raise ColumnError(
+                sheet.raw.source, f"--keep {name} must name a column", f"there is no {name!r}", nearest(name, names)
+            )
     findings = list(check_columns(sheet))
     tell(0.4)
     findings += check_copies(sheet, _left_out(findings))
@@ -85,16 +87,21 @@ def _with_something_left(sheet: Sheet, findings: list[Finding]) -> list[Finding]
         return findings
     rescuable = {each.column for each in findings if each.code in ("leak", "index", "copy")}
     if not rescuable:
-        raise ColumnError(sheet.raw.source, "at least one column must be left to learn from",
-                          f"all {len(sheet.columns)} were left out ({'; '.join(each.message for each in findings[:3])})",
-                          "add columns, or name some with --keep")  # fmt: skip
+        why = "; ".join(each.message for each in findings if each.severity == "left out")
+        raise ColumnError(
+            sheet.raw.source,
+            "at least one column must be left to learn from",
+            f"all {len(sheet.columns)} were left out ({shortened(why, 300)})",
+            "add columns, or name some with --keep",
+        )
     return [
         replace(each, severity="warning", message=each.message + "; used, for no other column is left")
-        if each.column in rescuable and each.severity == "left out" else each
+        if each.column in rescuable and each.severity == "left out"
+        else each
         for each in findings
-    ]  # fmt: skip
+    ]
 
 
-def _kind_of(column: ColumnSpec, findings: Sequence[Finding]) -> str:
+def _kind_of(column: ColumnSpec, findings: Sequence[Finding]) -> Kind:
     index = any(each.column == column.name and each.code in ("index", "id") for each in findings)
     return "id" if index else column.kind

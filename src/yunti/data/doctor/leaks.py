@@ -137,7 +137,8 @@ def _sums(sheet: Sheet, answers: Answers, passed_over: frozenset[str]) -> Iterat
         terms = find_sum(answers.values[rows], table)
         for term in _blamed(terms, names):
             told.add(names[term])
-            message = f"{names[term]!r} gives the target {answers.spec.name!r} away: {answers.spec.name} = {_formula(terms, names)}"
+            name, target = names[term], answers.spec.name
+            message = f"{name!r} gives the target {target!r} away: {target} = {_formula(terms, names)}"
             yield Finding("leak", "left out", message, names[term])
     for place, name in enumerate(names):
         if not _OUTCOME.search(name):

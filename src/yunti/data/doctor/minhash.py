@@ -21,7 +21,8 @@ ALIKE = 0.8  # Jaccard similarity of the sets of 5-grams
 _BANDS, _ROWS = 12, 5  # a pair at 0.8 meets in some band with probability 0.99, one at 0.5 with 0.32
 _LETTERS = 2_000  # the start of a text is enough to know it
 _BLOCK = 2_000  # texts a thread takes at a time
-_PAIRS = 200_000  # candidate pairs that are verified exactly
+_PAIRS = 200_000  # pairs that are compared exactly, and pairs whose signatures are compared at a time
+_DOUBT = 0.13  # two and a half standard errors of a similarity that is estimated from 60 hashes
 
 
 def normalised(texts: pa.LargeStringArray) -> pa.LargeStringArray:
@@ -50,15 +51,17 @@ def near_pairs(texts: pa.LargeStringArray) -> tuple[NDArray[np.int64], NDArray[n
             list(pool.map(lambda start: _signatures(texts.slice(start, _BLOCK), factors), starts))
         )
     first, second = _candidates(signatures)
-    agree = np.array([(signatures[a] == signatures[b]).mean() for a, b in zip(first, second, strict=True)])
-    likely = agree >= ALIKE - 0.15 if len(agree) else np.zeros(0, dtype=np.bool_)  # three standard errors below
-    first, second, agree = first[likely], second[likely], agree[likely]
-    if len(first) > _PAIRS:
-        sure = agree >= ALIKE
-        return first[sure], second[sure]
-    sure = np.array([similarity(texts[a].as_py(), texts[b].as_py()) >= ALIKE for a, b in zip(first, second, strict=True)],
-                    dtype=np.bool_)  # fmt: skip
-    return first[sure], second[sure]
+    agree = np.zeros(len(first))
+    for start in range(0, len(first), _PAIRS):
+        part = slice(start, start + _PAIRS)
+        agree[part] = (signatures[first[part]] == signatures[second[part]]).mean(axis=1)
+    alike = agree >= ALIKE + _DOUBT
+    unsure = np.flatnonzero((agree >= ALIKE - _DOUBT) & ~alike)
+    if len(unsure) <= _PAIRS:
+        alike[unsure] = _similarities(texts, first[unsure], second[unsure]) >= ALIKE
+    else:
+        alike |= agree >= ALIKE
+    return first[alike], second[alike]
 
 
 def similarity(first: str, second: str) -> float:
@@ -76,24 +79,46 @@ def _grams(text: str) -> set[str]:
     return {text[place : place + GRAM] for place in range(max(1, len(text) - GRAM + 1))}
 
 
+def _similarities(
+    texts: pa.LargeStringArray, first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Jaccard similarity of pairs of texts, by the hashes of their 5-grams."""
+    used, place = np.unique(np.concatenate([first, second]), return_inverse=True)
+    sets: list[NDArray[np.uint32]] = []
+    for start in range(0, len(used), _BLOCK):
+        hashes, starts = _gram_hashes(texts.take(pa.array(used[start : start + _BLOCK])))
+        sets += [np.unique(grams) for grams in np.split(hashes, starts[1:])]
+    similar = np.empty(len(first))
+    for pair, (one, two) in enumerate(zip(place[: len(first)], place[len(first) :], strict=True)):
+        few, many = sorted((sets[one], sets[two]), key=len)
+        found = np.searchsorted(many, few)
+        shared = int(np.count_nonzero(many[np.minimum(found, len(many) - 1)] == few))
+        similar[pair] = shared / (len(few) + len(many) - shared)
+    return similar
+
+
 def _signatures(texts: pa.LargeStringArray, factors: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Give the smallest of each hash over the 5-grams of every text, shape (texts, hashes)."""
+    hashes, starts = _gram_hashes(texts)
+    signature = np.empty((len(texts), len(factors)), dtype=np.uint32)
+    for place, factor in enumerate(factors):  # a product with an odd number permutes hashes that are mixed already
+        signature[:, place] = np.minimum.reduceat(hashes * factor, starts)
+    return signature
+
+
+def _gram_hashes(texts: pa.LargeStringArray) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Hash the 5-grams of all texts, one text after the other, and say where each begins."""
     padded = [text.ljust(GRAM, "\0") for text in texts.to_pylist()]
-    letters = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    letters = np.frombuffer("".join(padded).encode("utf-32-le"), dtype=np.uint32)
     ends = np.cumsum([len(text) for text in padded])
     hashes = np.zeros(len(letters) - GRAM + 1, dtype=np.uint32)
     for place in range(GRAM):
         hashes = (hashes * np.uint32(0x9E3779B1)) ^ letters[place : place + len(hashes)]
-    hashes = _mixed(hashes)
     inside = np.ones(len(hashes), dtype=np.bool_)
     for place in range(1, GRAM):  # grams that would reach into the next text
         inside[ends[:-1] - place] = False
     starts = np.concatenate([[0], ends[:-1]]) - (GRAM - 1) * np.arange(len(padded))
-    hashes = hashes[inside]
-    signature = np.empty((len(padded), len(factors)), dtype=np.uint32)
-    for place, factor in enumerate(factors):  # a product with an odd number permutes hashes that are mixed already
-        signature[:, place] = np.minimum.reduceat(hashes * factor, starts)
-    return signature
+    return _mixed(hashes)[inside], starts
 
 
 def _mixed(values: NDArray[np.uint32]) -> NDArray[np.uint32]:

@@ -72,7 +72,7 @@ class Sheet:
         """Give a column's values at some rows: numbers as they are, categories as their codes; NaN where missing."""
         match self.table[name]:
             case Numbers(values):
-                return values[rows].astype(np.float64)
+                return np.asarray(values[rows], dtype=np.float64)
             case Categories(codes, _):
                 some = codes[rows].astype(np.float64)
                 return np.where(some < 0, np.nan, some)
