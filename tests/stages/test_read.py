@@ -152,7 +152,7 @@ def test_a_row_with_bytes_that_cannot_be_decoded_is_set_aside(tmp_path: Path) ->
     assert raw.arrow["name"].to_pylist() == ["Zoë", "Иван", "中文", "x"]
     assert raw.broken == (
         BrokenRow(source, 4, "column 'name' holds the byte 0xFF, which could not be decoded", "b�d"),
-        BrokenRow(source, 6, "3 fields instead of 2", "\ufdd0FE\ufdd0FE,6,7"),
+        BrokenRow(source, 6, "3 fields instead of 2", "��,6,7"),
     )
     assert [raw.place(index)[1] for index in range(4)] == [1, 2, 3, 5]
 

@@ -149,7 +149,7 @@ def _slice(record: DataRecord, part: str) -> slice:
 
 
 def _examples(folder: Path, stored: tuple[Stored, ...], rows: slice) -> Examples:
-    table = Table(StoredColumns(folder, stored, rows))
+    table = Table(StoredColumns(folder, stored, rows, stay_open=True))
     return Examples(table, read_rows(folder / "target.npy")[rows], read_rows(folder / "rows.npy")[rows])
 
 

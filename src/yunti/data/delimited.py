@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from yunti.data.dialect import Dialect, detect
-from yunti.data.encoding import MARK, MARKED_BYTE, Utf8File, as_utf8
+from yunti.data.encoding import MARK, MARKED_BYTE, Utf8File, as_utf8, shown
 from yunti.data.files import bare_name, reading, unpack
 from yunti.data.raw import BrokenRow
 from yunti.data.spill import Spill
@@ -153,7 +153,7 @@ def _batches(text: Utf8File, dialect: Dialect, block: int, name: str, progress: 
 
 
 def _lines(text: str) -> tuple[str, ...]:
-    return tuple(line[:_SHOWN] for line in text.splitlines()[: _LINES + 1])
+    return tuple(shown(line)[:_SHOWN] for line in text.splitlines()[: _LINES + 1])
 
 
 def _closed(
@@ -206,7 +206,7 @@ def _undecoded(batch: pa.RecordBatch, progress: _Progress) -> NDArray[np.bool_]:
             value = column[place].as_py()
             byte = MARKED_BYTE.search(value)
             reason = f"column {name!r} holds the byte 0x{byte[1] if byte else '??'}, which could not be decoded"
-            progress.undecoded.append((progress.good + int(place), reason, MARKED_BYTE.sub("\ufffd", value)[:_SHOWN]))
+            progress.undecoded.append((progress.good + int(place), reason, shown(value)[:_SHOWN]))
         wrong |= hits
     return wrong
 

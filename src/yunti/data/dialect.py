@@ -14,6 +14,7 @@ from typing import final
 import pyarrow as pa
 from pyarrow import csv
 
+from yunti.data.encoding import shown
 from yunti.errors import SourceError
 
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
@@ -114,7 +115,7 @@ def detect(sample: bytes, *, whole: bool, name: str, ending: str) -> Dialect:
     skip = blank + (1 if hint else 0)
     body = b"".join(sample.splitlines(keepends=True)[skip:]) + (b"\n" if whole else b"")
     preferred = hint[1].decode() if hint else _NAMED_BY_ENDING.get(ending, ",")
-    trial = _best(body, preferred, whole)
+    trial = _best(body, preferred, whole, name)
     _must_have_rows(trial, name)
     names, notes = _names(trial, body, name)
     _must_not_be_data(trial, name)
@@ -123,7 +124,8 @@ def detect(sample: bytes, *, whole: bool, name: str, ending: str) -> Dialect:
     return Dialect(trial.delimiter, trial.quoting, names, skip + 1, notes)
 
 
-def _try(body: bytes, delimiter: str, quoting: Quoting, whole: bool) -> _Trial:
+def _try(body: bytes, delimiter: str, quoting: Quoting, whole: bool) -> _Trial | None:
+    """Parse the first rows; None where the header opens a quote that never closes."""
     misfits: list[csv.InvalidRow] = []
 
     def keep(row: csv.InvalidRow) -> str:
@@ -133,7 +135,10 @@ def _try(body: bytes, delimiter: str, quoting: Quoting, whole: bool) -> _Trial:
     parsing = quoting.parsing(delimiter)
     parsing.invalid_row_handler = keep
     reading = csv.ReadOptions(use_threads=False, block_size=len(body) + 1)
-    table = csv.read_csv(pa.py_buffer(body), reading, parsing)
+    try:
+        table = csv.read_csv(pa.py_buffer(body), reading, parsing)
+    except pa.ArrowInvalid:
+        return None
     if misfits and not whole and body.rstrip().endswith(misfits[-1].text.encode().rstrip()):
         misfits.pop()  # the sample may end inside this record
     widths = Counter(row.actual_columns for row in misfits)
@@ -141,15 +146,17 @@ def _try(body: bytes, delimiter: str, quoting: Quoting, whole: bool) -> _Trial:
     return _Trial(delimiter, quoting, tuple(table.column_names), tuple(table.schema.types), widths)
 
 
-def _best(body: bytes, preferred: str, whole: bool) -> _Trial:
+def _best(body: bytes, preferred: str, whole: bool, name: str) -> _Trial:
     order = sorted({*DELIMITERS, preferred}, key=lambda each: (each != preferred, [*DELIMITERS, each].index(each)))
-    trials = [_quoted(body, delimiter, whole) for delimiter in order]
+    trials = [trial for trial in (_quoted(body, delimiter, whole) for delimiter in order) if trial]
+    if not trials:
+        raise SourceError(name, "it must be delimited text", "its first row cannot be read", "check how it was written")
     wide = [trial for trial in trials if trial.width > 1 and (not trial.rows or trial.widths[1] < 0.9 * trial.rows)]
     if wide:
         return max(wide, key=lambda trial: (round(trial.fitting, 1), trial.width))
     unnamed = [trial for trial in trials if _rows_are_wider(trial)]
     plain = next((trial for trial in trials if not trial.misfits), None)
-    return (unnamed or [plain or _try(body, _NO_DELIMITER, Quoting(), whole)])[0]
+    return (unnamed or [plain or _quoted(body, _NO_DELIMITER, whole) or trials[0]])[0]
 
 
 def _rows_are_wider(trial: _Trial) -> bool:
@@ -158,24 +165,30 @@ def _rows_are_wider(trial: _Trial) -> bool:
     return trial.width == 1 and width > 1 and rows >= max(3, 0.9 * trial.rows)
 
 
-def _quoted(body: bytes, delimiter: str, whole: bool) -> _Trial:
+def _quoted(body: bytes, delimiter: str, whole: bool) -> _Trial | None:
     """Try the usual quoting, and others where the rows hold a reason to."""
     usual = _try(body, delimiter, Quoting(), whole)
+    if usual is None:
+        return _try(body, delimiter, Quoting(None), whole)
     first = body.split(b"\n", 1)[0].strip()
     if b'"' not in body and first.startswith(b"'") and first.endswith(b"'"):
         single = _try(body, delimiter, Quoting("'"), whole)
-        if single.misfits <= usual.misfits:
+        if single and single.misfits <= usual.misfits:
             return single
     if re.search(rb'\\"[^"\r\n' + re.escape(delimiter.encode()) + rb"]", body):  # elsewhere it may end a field
         escaped = _try(body, delimiter, Quoting('"', backslash=True), whole)
-        if escaped.misfits <= usual.misfits and escaped.rows >= usual.rows:
+        if escaped and escaped.misfits <= usual.misfits and escaped.rows >= usual.rows:
             return escaped
     if b'"' in body and usual.width > 1:
         unquoted = _try(body, delimiter, Quoting(None), whole)
-        better = unquoted.misfits < usual.misfits or (not unquoted.misfits and unquoted.rows > usual.rows)
-        if unquoted.width == usual.width and better and not _is_well_quoted(body, delimiter, whole):
+        if unquoted and _fits_better(unquoted, usual) and not _is_well_quoted(body, delimiter, whole):
             return unquoted
     return usual
+
+
+def _fits_better(unquoted: _Trial, usual: _Trial) -> bool:
+    more = not unquoted.misfits and unquoted.rows > usual.rows
+    return unquoted.width == usual.width and (unquoted.misfits < usual.misfits or more)
 
 
 def _is_well_quoted(body: bytes, delimiter: str, whole: bool) -> bool:
@@ -200,7 +213,7 @@ def _must_have_rows(trial: _Trial, name: str) -> None:
 
 
 def _names(trial: _Trial, body: bytes, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    header = [each.strip() for each in trial.header]
+    header = [shown(each).strip() for each in trial.header]
     notes = []
     if trial.width > 1 and trial.widths[trial.width + 1] >= 0.9 * trial.rows:
         if _last_is_empty(trial, body):
@@ -263,4 +276,5 @@ def _counts(fields: Sequence[str]) -> bool:
 
 
 def _short(text: str) -> str:
+    text = shown(text)
     return repr(text if len(text) <= 60 else text[:57] + "...")

@@ -48,6 +48,11 @@ class Utf8File:
     marked: bool
 
 
+def shown(text: str) -> str:
+    """Put the replacement character where a byte could not be decoded."""
+    return MARKED_BYTE.sub("\ufffd", text)
+
+
 def as_utf8(path: Path, name: str, workspace: Path) -> Utf8File:
     """Find a text file's encoding and give it as UTF-8: the file itself, or a copy in the workspace.
 

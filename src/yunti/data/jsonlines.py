@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from pyarrow import json as arrow_json
 
 from yunti.data.delimited import FileReport
-from yunti.data.encoding import MARK, MARKED_BYTE, Utf8File, as_utf8
+from yunti.data.encoding import MARK, MARKED_BYTE, Utf8File, as_utf8, shown
 from yunti.data.files import reading, unpack
 from yunti.data.raw import BrokenRow
 from yunti.data.spill import Spill, text_of
@@ -24,6 +25,7 @@ _BLOCK_BYTES = 1 << 23
 _BLOCK_ROWS = 10_000
 _SHOWN = 300
 _TOO_MANY = 10_000  # broken rows that, once they outnumber the good ones, stop the reading
+_MORE_BEHIND_AN_OBJECT = re.compile(rb"\}[ \t\r]*[^\s,}\]]")
 _MEND = 'write one object a line, such as {"age": 30, "name": "Li"}'
 
 
@@ -106,9 +108,9 @@ def _read_array(text: Utf8File, name: str, spill: Spill, progress: _Progress) ->
         rows = []
         for value in values[start : start + _BLOCK_ROWS]:
             progress.rows += 1
-            shown = json.dumps(value, ensure_ascii=False)
-            if reason := _fault(value, shown):
-                progress.broken.append(BrokenRow(name, progress.rows, reason, _clean(shown)))
+            line_text = json.dumps(value, ensure_ascii=False)
+            if reason := _fault(value, line_text):
+                progress.broken.append(BrokenRow(name, progress.rows, reason, shown(line_text)[:_SHOWN]))
             else:
                 rows.append(value)
         _append(rows, spill)
@@ -119,7 +121,8 @@ def _read_lines(text: Utf8File, name: str, spill: Spill, progress: _Progress) ->
         lines = [line for line in block.split(b"\n") if line.strip()]
         if not lines:
             continue
-        table = None if text.marked and MARK.encode() in block else _parsed(block, len(lines), progress)
+        marked = text.marked and MARK.encode() in block
+        table = _parsed(block, len(lines), progress) if _are_objects(lines, block) and not marked else None
         if table is not None:
             progress.rows += len(lines)
             for batch in table.to_batches():
@@ -136,6 +139,12 @@ def _blocks(text: Utf8File, name: str) -> Iterator[bytes]:
         file.seek(text.start)
         while block := file.read(_BLOCK_BYTES):
             yield block + file.readline()
+
+
+def _are_objects(lines: Sequence[bytes], block: bytes) -> bool:
+    """Say whether each line looks like one object: Arrow 26 crashes where a bare `null` stands beside objects."""
+    outside = all(line.lstrip().startswith(b"{") and line.rstrip().endswith(b"}") for line in lines)
+    return outside and not _MORE_BEHIND_AN_OBJECT.search(block)
 
 
 def _parsed(block: bytes, lines: int, progress: _Progress) -> pa.Table | None:
@@ -179,14 +188,14 @@ def _read_one_by_one(lines: Sequence[bytes], name: str, spill: Spill, progress: 
     rows: list[dict[str, Any]] = []
     for line in lines:
         progress.rows += 1
-        shown = line.decode("utf-8", "replace").strip()
+        line_text = line.decode("utf-8", "replace").strip()
         try:
-            value = json.loads(shown)
-            reason = _fault(value, shown)
+            value = json.loads(line_text)
+            reason = _fault(value, line_text)
         except (ValueError, RecursionError) as error:
-            reason = _undecoded(shown) or _complaint(error)
+            reason = _undecoded(line_text) or _complaint(error)
         if reason:
-            progress.broken.append(BrokenRow(name, progress.rows, reason, _clean(shown)))
+            progress.broken.append(BrokenRow(name, progress.rows, reason, shown(line_text)[:_SHOWN]))
         else:
             rows.append(value)
         if len(rows) == _BLOCK_ROWS:
@@ -202,19 +211,15 @@ def _complaint(error: Exception) -> str:
     return "it is not JSON (its lists or objects lie too deep in each other)"
 
 
-def _fault(value: object, shown: str) -> str:
-    if undecoded := _undecoded(shown):
+def _fault(value: object, line_text: str) -> str:
+    if undecoded := _undecoded(line_text):
         return undecoded
-    return "" if isinstance(value, dict) else f"it is not an object but {_clean(shown)[:40]}"
+    return "" if isinstance(value, dict) else f"it is not an object but {shown(line_text)[:40]}"
 
 
-def _undecoded(shown: str) -> str:
-    byte = MARKED_BYTE.search(shown)
+def _undecoded(line_text: str) -> str:
+    byte = MARKED_BYTE.search(line_text)
     return f"it holds the byte 0x{byte[1]}, which could not be decoded" if byte else ""
-
-
-def _clean(shown: str) -> str:
-    return MARKED_BYTE.sub("\ufffd", shown)[:_SHOWN]
 
 
 def _append(rows: Sequence[dict[str, Any]], spill: Spill) -> None:
@@ -224,13 +229,9 @@ def _append(rows: Sequence[dict[str, Any]], spill: Spill) -> None:
 
 def batch_of(rows: Sequence[dict[str, Any]]) -> pa.RecordBatch:
     """Put dictionaries into columns, one for each key that any of them has; a missing key is null."""
-    names = dict.fromkeys(str(key) for row in rows for key in row)
-    if all(isinstance(key, str) for row in rows for key in row):
-        columns = {name: [row.get(name) for row in rows] for name in names}
-    else:
-        texts = [{str(key): value for key, value in row.items()} for row in rows]
-        columns = {name: [row.get(name) for row in texts] for name in names}
-    return pa.RecordBatch.from_arrays([array_of(values) for values in columns.values()], names=list(columns))
+    keys = dict.fromkeys(key for row in rows for key in row)
+    names = [text_of(key) for key in keys]
+    return pa.RecordBatch.from_arrays([array_of([row.get(key) for row in rows]) for key in keys], names=names)
 
 
 def array_of(values: Sequence[Any] | NDArray[Any]) -> pa.Array:
@@ -238,4 +239,4 @@ def array_of(values: Sequence[Any] | NDArray[Any]) -> pa.Array:
     try:
         return pa.array(values, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        return pa.array([None if value is None else text_of(value) for value in values], pa.large_string())
+        return pa.array([None if value is None else line_textof(value) for value in values], pa.large_string())

@@ -31,20 +31,27 @@ class Stored:
 
 @final
 class StoredColumns(Mapping[str, Column]):
-    """Columns that are opened each time they are asked for, so that pages of those not in use need no memory.
+    """Columns in files, opened when they are asked for.
 
     Args:
         folder: where the files are.
         stored: the columns.
         rows: the rows that are shown.
+        stay_open: whether an opened column stays open; if not, its pages need no memory once it is not in use.
     """
 
-    def __init__(self, folder: Path, stored: tuple[Stored, ...], rows: slice) -> None:
-        self._folder, self._rows = folder, rows
+    def __init__(self, folder: Path, stored: tuple[Stored, ...], rows: slice, *, stay_open: bool) -> None:
+        self._folder, self._rows, self._stay_open = folder, rows, stay_open
         self._stored = {each.name: each for each in stored}
+        self._open: dict[str, Column] = {}
 
     def __getitem__(self, name: str) -> Column:
-        return open_column(self._folder, self._stored[name]).take(self._rows)
+        if name in self._open:
+            return self._open[name]
+        column = open_column(self._folder, self._stored[name]).take(self._rows)
+        if self._stay_open:
+            self._open[name] = column
+        return column
 
     def __contains__(self, name: object) -> bool:
         return name in self._stored

@@ -101,16 +101,13 @@ def as_strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def levels_of(column: pa.ChunkedArray, missing: frozenset[str] = MISSING_WORDS) -> Levels:
     """Code a scalar column by its distinct strings, trimmed; `missing` words count as missing."""
-    texts = as_strings(column)
-    encoded = pc.dictionary_encode(texts).unify_dictionaries()
-    if encoded.num_chunks == 0:
-        return Levels(np.zeros(0, dtype=np.int32), pa.array([], pa.large_string()))
-    written = trimmed(encoded.chunk(0).dictionary)
+    # one array first: every chunk of an encoded column would carry, and unify, a dictionary of its own
+    encoded = pc.dictionary_encode(as_strings(column).combine_chunks())
+    written = trimmed(encoded.dictionary)
     absent = pc.is_in(written, pa.array(sorted(missing), pa.large_string()))
     distinct = pc.dictionary_encode(pc.if_else(absent, pa.scalar(None, pa.large_string()), written))
     lookup = np.append(distinct.indices.fill_null(-1).to_numpy(zero_copy_only=False), -1).astype(np.int32)
-    parts = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in encoded.chunks]
-    return Levels(lookup[np.concatenate(parts)], distinct.dictionary)
+    return Levels(lookup[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)], distinct.dictionary)
 
 
 def trimmed(texts: Any) -> Any:

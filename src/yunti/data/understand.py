@@ -182,7 +182,7 @@ def _read_columns(
         done.append(replace(spec, evidence=evidence_of(spec, reading, spec.name in options.kinds)))
         stored.append(write_column(folder, spec.name, place, reading.column))
         tell("understanding", (place + 1) / len(specs))
-    return done, Table(StoredColumns(folder, tuple(stored), slice(0, len(raw)))), facts
+    return done, Table(StoredColumns(folder, tuple(stored), slice(0, len(raw)), stay_open=False)), facts
 
 
 def _described(raw: Raw, spec: ColumnSpec) -> ColumnSpec:
@@ -312,16 +312,16 @@ def _after_split(answers: Answers, clusters: Clusters, parts: Parts) -> list[Fin
         if strange.any():
             names = ", ".join(repr(answers.classes[each]) for each in np.unique(answers.values[strange])[:4])
             message = (
-                f"{count_text(int(strange.sum()), 'row')} outside the training rows set aside: their class ({names}) has "
-                "no training row"
+                f"{count_text(int(strange.sum()), 'row')} outside the training rows set aside: their class ({names}) "
+                "has no training row"
             )
             findings.append(Finding("unseen_class", "warning", message, answers.spec.name, count=int(strange.sum())))
             part[strange] = ASIDE
     if count := crossing(clusters.codes, part):
         verb = "repeats" if count == 1 else "repeat"
         message = (
-            f"{count_text(count, 'row')} for validation or test {verb} training rows, exactly or nearly: scores will look "
-            "too good"
+            f"{count_text(count, 'row')} for validation or test {verb} training rows, exactly or nearly: scores will "
+            "look too good"
         )
         findings.append(Finding("crossing", "warning", message, count=count))
     for each, name in ((VALID, "validation"), (TEST, "test")):

@@ -59,14 +59,15 @@ def plan_steps(recipe: Recipe, rows: int, valid_rows: int, pace: Pace, seconds: 
     usable = seconds - valid_rows * (pace.encode_seconds + pace.predict_seconds)
     rows = _rows_to_encode(rows, pace, usable * _MARGIN)
     least = min(_LEAST_STEPS, _full(recipe, rows))
-    shares = [2 ** (-halves / 2) for halves in range(64)]
-    if given is not None and _seconds(_laid(recipe, rows, valid_rows, pace, given), pace) < usable:
-        shares = [given]
-    for share in shares:
+    if given is not None:
+        before = _laid(recipe, rows, valid_rows, pace, given)
+        if _seconds(before, pace) < usable and before.total >= least:
+            return before
+    for share in (2 ** (-halves / 2) for halves in range(64)):
         steps = _laid(recipe, rows, valid_rows, pace, share)
         if steps.total < least:
             break
-        if share == given or _seconds(steps, pace) <= usable * _MARGIN:
+        if _seconds(steps, pace) <= usable * _MARGIN:
             return steps
     need = seconds - usable + _seconds(_laid(recipe, rows, valid_rows, pace, least / _full(recipe, rows)), pace)
     raise RungError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -35,6 +36,7 @@ _TIMED_STEPS = 4
 _TELL_SECONDS = 0.5
 _PREPARED = 0.05  # share of the progress that laying out counts for
 _RESERVE_SECONDS = 0.3
+_SMALL_STEP_FLOPS = 4e8  # some ten milliseconds of one core
 
 
 @final
@@ -53,7 +55,6 @@ class Material:
 
 def fit(network: Network, train: Examples, valid: Examples, watch: Watch) -> None:
     """Train a network, from fitting its encoder to keeping its best weights. See `yunti.training.train`."""
-    torch.set_num_threads(cores())
     torch.set_flush_denormal(True)  # numbers near zero slow a processor down a hundredfold and change no score
     network.prepare(train)
     watch.tell(0.01)
@@ -143,6 +144,7 @@ def lay_out(network: Network, train: Examples, valid: Examples, watch: Watch) ->
     memory = Memory({"rung": network.blueprint.name, "spec": asdict(network.spec), "recipe": asdict(recipe)})
     sample, encoded, encode_seconds = _sample(network, train, watch)
     network.flops = _flops(network, encoded, sample)
+    torch.set_num_threads(threads_for(network.flops * recipe.batch))
     pace = memory.pace or _measure(network, encoded, sample, encode_seconds)
     seconds = watch.left - _RESERVE_SECONDS
     steps = plan_steps(recipe, len(train), len(valid), pace, seconds, memory.share_for(seconds))
@@ -158,6 +160,19 @@ def lay_out(network: Network, train: Examples, valid: Examples, watch: Watch) ->
         memory,
         pace,
     )
+
+
+def threads_for(flops: float) -> int:
+    """Return the threads for steps of so many operations: all cores, or one where handing out the work costs more.
+
+    `OMP_NUM_THREADS` bounds it, as everywhere. The rule looks at no clock, so that equal runs add in equal order.
+
+    Args:
+        flops: operations of a step.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    most = int(asked) if asked.isdigit() and int(asked) > 0 else cores()
+    return most if flops > _SMALL_STEP_FLOPS else 1
 
 
 def _sample(network: Network, train: Examples, watch: Watch) -> tuple[Examples, Encoded, float]:

@@ -1,13 +1,26 @@
 """The prediction ladder: classification and regression on any mixture of columns, simplest first."""
 
-from yunti.ladders.prediction import convnet, ensemble, mlp, recurrent, resnet, transformer
+from yunti.ladders.prediction import (
+    boosting,
+    constant,
+    convnet,
+    ensemble,
+    mlp,
+    pretrained,
+    recurrent,
+    resnet,
+    transformer,
+)
 from yunti.ladders.rung import Rung
 
 LADDER: tuple[Rung, ...] = (
+    constant.RUNG,
+    boosting.RUNG,
     mlp.RUNG,
     convnet.RUNG,
     recurrent.RUNG,
     resnet.RUNG,
     transformer.RUNG,
+    pretrained.RUNG,
     ensemble.RUNG,
 )

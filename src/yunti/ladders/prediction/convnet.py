@@ -52,8 +52,8 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     muon = spec.rows >= MUON_ROWS and not has_text
     recipe = Recipe(
         batch=batch_for(spec.rows),
-        epochs=epochs_for(spec.rows, 25 if has_text else 50, 60),
-        learning_rate=8e-3 if muon else 2e-3 if has_text else 4e-3,
+        epochs=epochs_for(spec.rows, 25 if has_text else 50, 40),
+        learning_rate=6e-3 if muon else 2e-3 if has_text else 4e-3,
         weight_decay=0.02,
         optimiser="muon" if muon else "adamw",
         schedule="one-cycle",
@@ -93,7 +93,7 @@ def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Modul
 
 
 def _widths(kind: str, dial: float) -> list[int]:
-    widths = {"text": (160,), "image": (32, 64, 128), "audio": (16, 32, 64), "sequence": (64, 128)}[kind]
+    widths = {"text": (160,), "image": (16, 32, 64, 128), "audio": (16, 32, 64), "sequence": (64, 128)}[kind]
     return [rounded(dial * width) for width in widths]
 
 

@@ -72,10 +72,10 @@ def stem_for(pixels: int) -> int:
     """Return the side of the squares of pixels that are folded into channels before the first convolution.
 
     Example:
-        >>> stem_for(8 * 8), stem_for(28 * 28), stem_for(64 * 64)
-        (1, 2, 4)
+        >>> stem_for(28 * 28), stem_for(64 * 64), stem_for(96 * 96)
+        (1, 2, 2)
     """
-    return 1 if pixels < 400 else 2 if pixels < 2500 else 4
+    return 1 if pixels <= 40 * 40 else 2
 
 
 def smoothing_for(spec: Spec) -> float:

@@ -41,7 +41,7 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     width = rounded(size.dial * (192 if spec.rows < 20_000 else 256))
     members = (16 if spec.rows < 10_000 else 8) if table_only else 4
     batch = 256 if spec.rows >= 10_000 else 128 if spec.rows >= 2000 else 32 if spec.rows >= 200 else 16
-    steps = min(8000, max(1200, 60 * (spec.rows / batch) ** 0.75)) if table_only else 2500
+    steps = min(8000, max(800, 60 * (spec.rows / batch) ** 0.75)) if table_only else 2500
     epochs = max(3.0, round(steps * batch / max(1, spec.rows)))
     recipe = Recipe(
         batch=batch,

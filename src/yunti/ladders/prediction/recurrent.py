@@ -50,7 +50,7 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     has_text = bool(spec.of_kind("text"))
     recipe = Recipe(
         batch=batch_for(spec.rows),
-        epochs=epochs_for(spec.rows, 30 if has_text else 50, 60),
+        epochs=epochs_for(spec.rows, 30 if has_text else 50, 40),
         learning_rate=3e-3,
         weight_decay=0.02,
         schedule="one-cycle",

@@ -53,7 +53,7 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     muon = spec.rows >= MUON_ROWS and not table_only
     recipe = Recipe(
         batch=256 if table_only and spec.rows > 10_000 else batch_for(spec.rows),
-        epochs=epochs_for(spec.rows, 80 if table_only else 25 if has_text else 60, 80),
+        epochs=epochs_for(spec.rows, 80 if table_only else 25 if has_text else 60, 40),
         learning_rate=1e-3 if table_only else 6e-3 if muon else 3e-3,
         weight_decay=0.02,
         optimiser="muon" if muon else "adamw",

@@ -39,9 +39,14 @@ class Block(ABC):
         """Name of every feature; as many as `transform` gives columns."""
 
     @property
+    def width(self) -> int:
+        """Number of features."""
+        return len(self.names)
+
+    @property
     def levels(self) -> tuple[int, ...]:
         """Number of distinct codes of every feature that is an unordered code, else 0."""
-        return (0,) * len(self.names)
+        return (0,) * self.width
 
     @abstractmethod
     def parts(self) -> Parts:

@@ -16,6 +16,7 @@ CHUNK_VALUES = 4_000_000  # pixel values that are worked on at a time
 COLOUR_BINS = 8
 CELLS = 7  # cells along the shorter side; each then spans strokes of the picture, not its noise
 MOST_CELLS = 120
+SMALL = 16  # longest side of a shrunk picture
 
 Floats = NDArray[np.float32]
 
@@ -109,9 +110,27 @@ def hog(pixels: Floats, side: int) -> Floats:
     return blocks.reshape(len(blocks), -1)
 
 
-def shrink(pixels: Floats, most: int) -> Floats:
-    """Average pixels over areas so that neither side is longer than `most`; shape (pictures, values)."""
-    rows, columns = (_areas(length, min(most, length)) for length in pixels.shape[1:3])
+def cells(pixels: Floats, side: int) -> Floats:
+    """Return the gradient histograms of single cells, each relative to the strength of the gradients around it.
+
+    Args:
+        pixels: shape (pictures, height, width, channels).
+        side: pixels along a cell.
+
+    Returns:
+        Shape (pictures, cells · 9).
+    """
+    histograms = cell_histograms(pixels, side)
+    energy = np.square(histograms).sum(axis=-1)
+    down, across = (_spread_cells(length) for length in energy.shape[1:3])
+    around = np.sqrt(down @ energy @ across.T + np.float32(1e-3))
+    return (histograms / around[..., None]).reshape(len(pixels), -1)
+
+
+def shrink(pixels: Floats) -> Floats:
+    """Average pixels over equal areas, the longer side to at most 16; shape (pictures, values)."""
+    factor = -(-max(pixels.shape[1:3]) // SMALL)
+    rows, columns = (_areas(length, -(-length // factor)) for length in pixels.shape[1:3])
     moved = np.moveaxis(pixels, -1, 1)  # (pictures, channels, height, width)
     return np.ascontiguousarray(np.moveaxis(rows @ moved @ columns.T, 1, -1)).reshape(len(pixels), -1)
 
@@ -141,12 +160,12 @@ class Picture(Block):
     Args:
         name: the column's name.
         shape: height, width and channels.
-        small: longest side of the shrunk picture.
         missing: what stands for a picture that is missing: 0, or NaN for models that know it.
+        overlap: describe gradients by overlapping blocks (four times the features), or by single cells.
     """
 
-    def __init__(self, name: str, shape: tuple[int, int, int], small: int, missing: float) -> None:
-        self.name, self.shape, self.small, self.missing = name, shape, small, missing
+    def __init__(self, name: str, shape: tuple[int, int, int], missing: float, overlap: bool) -> None:
+        self.name, self.shape, self.missing, self.overlap = name, shape, missing, overlap
         self.side = cell_side(*shape[:2])
         self.center = np.zeros(0, dtype=np.float32)
         self.scale = np.ones(0, dtype=np.float32)
@@ -163,7 +182,10 @@ class Picture(Block):
         self.center = values.mean(axis=0) if len(values) else np.zeros(values.shape[1], dtype=np.float32)
         edges = np.cumsum([0, *self._widths()])
         scales = [
-            np.full(stop - start, max(1e-6, float((values[:, start:stop] - self.center[start:stop]).std())) if len(values) else 1.0)
+            np.full(
+                stop - start,
+                max(1e-6, float((values[:, start:stop] - self.center[start:stop]).std())) if len(values) else 1.0,
+            )
             for start, stop in zip(edges[:-1], edges[1:], strict=True)
         ]
         self.scale = (1 / np.concatenate(scales)).astype(np.float32)
@@ -198,7 +220,8 @@ class Picture(Block):
 
     def _groups(self, images: Images) -> list[Floats]:
         pixels = images.pixels.astype(np.float32) / np.float32(255)
-        groups = [hog(pixels, self.side), shrink(pixels, self.small)]
+        gradient = hog(pixels, self.side) if self.overlap else cells(pixels, self.side)
+        groups = [gradient, shrink(pixels)]
         return [*groups, colours(images.pixels)] if self.shape[2] > 1 else groups
 
     def _widths(self) -> list[int]:
@@ -227,6 +250,12 @@ def _spread(length: int, side: int) -> Floats:
     centers = (np.arange(cells) + 0.5) * side - 0.5
     distance = np.abs(np.arange(length)[None, :] - centers[:, None]) / side
     return np.maximum(0, 1 - distance).astype(np.float32)
+
+
+def _spread_cells(count: int) -> Floats:
+    """Return which cells are neighbours along a side (each of itself too), shape (count, count)."""
+    distance = np.abs(np.arange(count)[:, None] - np.arange(count)[None, :])
+    return (distance <= 1).astype(np.float32)
 
 
 def _areas(length: int, parts: int) -> Floats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, cast, final
 
 import numpy as np
@@ -11,108 +10,15 @@ from numpy.typing import NDArray
 from yunti.data.table import Column, Texts
 from yunti.models.contract import Parts
 from yunti.models.features.block import Block
-from yunti.models.features.grams import BUCKETS, Grams, Unit, grams, spell
-from yunti.seeds import generator
+from yunti.models.features.tfidf import TfIdf
+from yunti.seeds import generator, seed_for
+from yunti.specs import TaskName
 
-CHUNK_CHARACTERS = 1_000_000
-VOCABULARY_CHARACTERS = 10_000_000
-
-
-@final
-class TfIdf:
-    """Counts of n-grams, weighted by how rare they are, every text brought to length 1.
-
-    weight(g, t) = (1 + ln count(g, t)) · (1 + ln((1 + N) / (1 + N_g))), then divided by the text's Euclidean norm
-    (Salton and Buckley, 1988; the smoothing and the sublinear count are scikit-learn's TfidfVectorizer's).
-
-    Args:
-        unit: "words" (and pairs of words) or "characters" (3 to 4).
-        cap: most n-grams to keep: those in the most texts.
-    """
-
-    def __init__(self, unit: Unit, cap: int) -> None:
-        self.unit: Unit = unit
-        self.cap = cap
-        self.buckets = np.zeros(0, dtype=np.int32)
-        self.weights = np.zeros(0, dtype=np.float32)
-        self.names: tuple[str, ...] = ()
-
-    def fit(self, texts: Texts, seed: int) -> None:
-        """Choose the n-grams and weigh them; of very many texts a sample is read."""
-        texts = _sample(texts, seed)
-        census = _Census()
-        for _, _, found in _chunks(texts, self.unit):
-            census.add(found)
-        least = 1 if len(texts) < 100 else 2
-        chosen = np.flatnonzero(census.frequency >= least)
-        if len(chosen) > self.cap:
-            chosen = np.sort(chosen[np.argsort(-census.frequency[chosen], kind="stable")[: self.cap]])
-        self.buckets = chosen.astype(np.int32)
-        self.weights = (1 + np.log((1 + len(texts)) / (1 + census.frequency[chosen]))).astype(np.float32)
-        self.names = census.names(chosen)
-
-    def transform(self, texts: Texts) -> Any:
-        """Return the weights, a CSR matrix of shape (rows, n-grams), float32."""
-        import scipy.sparse as sparse
-
-        column_of = self._columns()
-        width = max(1, len(self.buckets))
-        pieces = [sparse.csr_matrix((0, len(self.buckets)), dtype=np.float32)]
-        for start, stop, found in _chunks(texts, self.unit):
-            columns = column_of[found.buckets]
-            known = columns >= 0
-            keys, counts = _runs(found.texts[known].astype(np.int64) * width + columns[known])
-            columns = (keys % width).astype(np.int32)
-            values = (1 + np.log(counts.astype(np.float32))) * self.weights[columns]
-            ends = np.searchsorted(keys, np.arange(stop - start + 1, dtype=np.int64) * width)
-            lengths = np.sqrt(_sums(values * values, ends))
-            values /= np.repeat(np.maximum(lengths, 1e-12), np.diff(ends))
-            shape = (stop - start, len(self.buckets))
-            pieces.append(sparse.csr_matrix((values, columns, ends.astype(np.int32)), shape=shape))
-        return sparse.vstack(pieces, format="csr", dtype=np.float32)
-
-    def parts(self) -> Parts:
-        """Return the buckets, their weights and their names."""
-        return Parts({"buckets": self.buckets, "weights": self.weights}, {"names": list(self.names)})
-
-    def restore(self, parts: Parts) -> None:
-        """Take them back."""
-        self.buckets, self.weights = parts.arrays["buckets"], parts.arrays["weights"]
-        self.names = tuple(parts.facts["names"])
-
-    def _columns(self) -> NDArray[np.int32]:
-        column_of = np.full(BUCKETS, -1, dtype=np.int32)
-        column_of[self.buckets] = np.arange(len(self.buckets), dtype=np.int32)
-        return column_of
-
-
-@final
-class _Census:
-    """How many texts hold each bucket, and where its first n-gram stands."""
-
-    def __init__(self) -> None:
-        self.frequency = np.zeros(BUCKETS, dtype=np.int64)
-        self._first = np.full(BUCKETS, -1, dtype=np.int64)
-        self._length = np.zeros(BUCKETS, dtype=np.int32)
-        self._streams: list[NDArray[np.uint32]] = []
-        self._read = 0
-
-    def add(self, found: Grams) -> None:
-        keys = found.texts.astype(np.int64)
-        keys *= BUCKETS
-        keys += found.buckets
-        keys, _ = _runs(keys)
-        self.frequency += np.bincount(keys % BUCKETS, minlength=BUCKETS)
-        new = np.flatnonzero(self._first[found.buckets] < 0)[::-1]  # backwards: the first one is written last and stays
-        self._first[found.buckets[new]] = found.starts[new].astype(np.int64) + self._read
-        self._length[found.buckets[new]] = found.lengths[new]
-        self._streams.append(found.stream)
-        self._read += len(found.stream)
-
-    def names(self, buckets: NDArray[np.int64]) -> tuple[str, ...]:
-        stream = np.concatenate([*self._streams, np.zeros(0, dtype=np.uint32)])
-        places = zip(self._first[buckets].tolist(), self._length[buckets].tolist(), strict=True)
-        return tuple(spell(stream[start : start + length]) for start, length in places)
+Floats = NDArray[np.float32]
+DIRECTIONS = 64
+TELLING = 192  # words that a tree may ask for one by one
+SVD_ROWS = 20_000
+SHAPE = ("characters", "words", "characters a word", "capitals", "digits", "punctuation")
 
 
 @final
@@ -133,7 +39,7 @@ class SparseText(Block):
 
     def transform(self, column: Column) -> Any:
         """Return the weights of all n-grams, a CSR matrix."""
-        import scipy.sparse as sparse
+        from scipy import sparse
 
         return sparse.hstack([bag.transform(cast(Texts, column)) for bag in self.bags.values()], format="csr")
 
@@ -154,38 +60,110 @@ class SparseText(Block):
         for unit, bag in self.bags.items():
             bag.restore(parts.get(unit))
 
-
-def _chunks(texts: Texts, unit: Unit) -> Iterator[tuple[int, int, Grams]]:
-    """Give the n-grams of consecutive rows, some million characters at a time."""
-    group = np.cumsum(_lengths(texts) + 1) // CHUNK_CHARACTERS
-    starts = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]])) if len(group) else group
-    for start, stop in zip(starts, [*starts[1:], len(texts)], strict=True):
-        yield int(start), int(stop), grams(texts.take(slice(start, stop)).strings(), unit)
+    @property
+    def width(self) -> int:
+        """Number of n-grams of both bags."""
+        return sum(len(bag.buckets) for bag in self.bags.values())
 
 
-def _runs(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Sort in place; return the distinct keys and their counts (np.unique hashes first, which is slower here)."""
-    keys.sort()
-    first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])[: len(keys)])
-    return keys[first], np.diff(first, append=len(keys))
+@final
+class DenseText(Block):
+    """A text as its directions in a space of words, its most telling words, and its outward shape.
+
+    The directions are the singular vectors of the TF-IDF matrix (latent semantic analysis, Deerwester et al., 1990);
+    the telling words are those with the highest F value of an analysis of variance (classes) or correlation (values).
+
+    Args:
+        name: the column's name.
+        task: what is asked, which decides how telling a word is.
+    """
+
+    def __init__(self, name: str, task: TaskName) -> None:
+        self.name, self.task = name, task
+        self.bag = TfIdf("words", 30_000)
+        self.directions = np.zeros((0, 0), dtype=np.float32)
+        self.telling: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+
+    def fit(self, column: Column, target: NDArray[Any], seed: int) -> None:
+        """Choose words, directions and telling words."""
+        texts = cast(Texts, column)
+        self.bag.fit(texts, seed)
+        rows = np.sort(generator(seed, "directions").permutation(len(texts))[:SVD_ROWS])
+        matrix = self.bag.transform(texts.take(rows))
+        count = min(DIRECTIONS, min(matrix.shape) - 1)
+        if count > 0:
+            from sklearn.utils.extmath import randomized_svd
+
+            _, _, directions = randomized_svd(matrix, count, n_iter=3, random_state=seed_for(seed, "svd") % 2**32)
+            self.directions = np.ascontiguousarray(directions.T, dtype=np.float32)
+        else:
+            self.directions = np.zeros((matrix.shape[1], 0), dtype=np.float32)
+        telling = _telling_classes if self.task == "classification" else _telling_values
+        order = np.argsort(-telling(matrix, target[rows]), kind="stable")
+        self.telling = np.sort(order[:TELLING])
+
+    def transform(self, column: Column) -> Floats:
+        """Return the shape of every text, the weights of telling words, and the directions."""
+        texts = cast(Texts, column)
+        matrix = self.bag.transform(texts)
+        told = matrix[:, self.telling].toarray()
+        return np.concatenate([_shape(texts), told, np.asarray(matrix @ self.directions)], axis=1).astype(np.float32)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column and what of the text."""
+        words = (f"word {self.bag.names[index]!r}" for index in self.telling.tolist())
+        directions = (f"direction {place + 1}" for place in range(self.directions.shape[1]))
+        return tuple(f"{self.name}: {what}" for what in (*SHAPE, *words, *directions))
+
+    def parts(self) -> Parts:
+        """Return the bag, the directions and the telling words."""
+        parts = Parts({"directions": self.directions, "telling": self.telling})
+        parts.put("bag", self.bag.parts())
+        return parts
+
+    def restore(self, parts: Parts) -> None:
+        """Take them back."""
+        self.directions, self.telling = parts.arrays["directions"], parts.arrays["telling"]
+        self.bag.restore(parts.get("bag"))
 
 
-def _sample(texts: Texts, seed: int) -> Texts:
-    """Take rows at random until they hold enough characters to count n-grams."""
-    order = generator(seed, "vocabulary").permutation(len(texts))
-    lengths = _lengths(texts)
-    enough = int(np.searchsorted(np.cumsum(lengths[order]), VOCABULARY_CHARACTERS)) + 1
-    return texts if enough >= len(texts) else texts.take(np.sort(order[:enough]))
-
-
-def _lengths(texts: Texts) -> NDArray[np.int64]:
-    """Characters of each text."""
+def _shape(texts: Texts) -> Floats:
+    """Return the numbers named in SHAPE for every text; NaN where it is missing."""
     import pyarrow.compute as pc
 
-    return np.asarray(pc.fill_null(pc.utf8_length(texts.values), 0), dtype=np.int64)
+    def count(pattern: str) -> NDArray[np.float32]:
+        return np.asarray(pc.fill_null(pc.count_substring_regex(texts.values, pattern), 0), dtype=np.float32)
+
+    characters = np.asarray(pc.fill_null(pc.utf8_length(texts.values), 0), dtype=np.float32)
+    words = count(r"\S+")
+    kinds = [count(pattern) for pattern in (r"\p{Lu}", r"\p{N}", r"\p{P}")]
+    full = np.maximum(characters, 1)
+    shape = np.stack([characters, words, characters / np.maximum(words, 1), *(kind / full for kind in kinds)], axis=1)
+    shape[np.asarray(texts.values.is_null())] = np.nan
+    return shape
 
 
-def _sums(values: NDArray[np.float32], ends: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Sum consecutive stretches of an array; `ends` begins with 0."""
-    totals = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-    return totals[ends[1:]] - totals[ends[:-1]]
+def _telling_classes(matrix: Any, target: NDArray[Any]) -> NDArray[np.float64]:
+    """F value of every word: variance between classes over variance within, shape (words,)."""
+    from scipy import sparse
+
+    classes, codes = np.unique(target, return_inverse=True)
+    rows = np.arange(len(codes), dtype=np.int32)
+    member = sparse.csr_matrix((np.ones(len(codes), dtype=np.float32), (codes, rows)))
+    counts = np.bincount(codes)[:, None]
+    sums = (member @ matrix).toarray().astype(np.float64)
+    mean = sums.sum(axis=0) / len(codes)
+    between = (counts * (sums / counts - mean) ** 2).sum(axis=0)
+    total = np.asarray(matrix.multiply(matrix).sum(axis=0), dtype=np.float64).ravel() - len(codes) * mean**2
+    within = np.maximum(total - between, 1e-9)
+    return between / within * ((len(codes) - len(classes)) / max(1, len(classes) - 1))
+
+
+def _telling_values(matrix: Any, target: NDArray[Any]) -> NDArray[np.float64]:
+    """Squared correlation of every word with the values, shape (words,)."""
+    centred = target - target.mean()
+    along = np.asarray(matrix.T @ centred.astype(np.float32), dtype=np.float64)
+    squares = np.asarray(matrix.multiply(matrix).sum(axis=0), dtype=np.float64).ravel()
+    mean = np.asarray(matrix.sum(axis=0), dtype=np.float64).ravel() / len(target)
+    return along**2 / np.maximum(squares - len(target) * mean**2, 1e-9)

@@ -1,0 +1,163 @@
+"""How boosted trees grow: rounds, rate and shape of the trees, from the size of the data alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yunti.specs import TaskSpec
+
+MOST_ADDS = 1.2e11  # histogram additions of one fit: about a minute and a half on two cores
+ADDS_PER_SECOND = 0.5e9  # of one core, with a margin: only a fit that clearly cannot end in time is shortened
+BINNING_CELLS_PER_SECOND = 1.5e7
+WIDE = 200  # dense features beyond which a tree looks at a part of them
+PART_OF_WIDE = 100
+FASTEST = 0.3  # the highest learning rate
+BAGGED_ROWS = 5000
+BAGS = 8
+HUGE_ROWS = 1_000_000
+
+REASONS = {
+    "learning_rate": "LightGBM's tuned defaults (Holzmüller et al. 2024); higher where fewer rounds can be afforded",
+    "rounds": "at most; the validation rows say when to stop",
+    "leaves": "tuned defaults (Holzmüller et al. 2024), times the dial",
+    "least_rows": "tuned defaults, less for few rows: a leaf should not hold more than a twentieth of them",
+    "feature_share": f"of many features every tree looks at about {PART_OF_WIDE}: others cost time and tell the same",
+    "bins": "thresholds tried a feature; fewer where there are many cells",
+    "bags": f"below {BAGGED_ROWS} rows several models, each stopped on its own tenth of the rows, are averaged",
+}
+
+
+@final
+@dataclass(frozen=True)
+class Growth:
+    """What one fit does.
+
+    Args:
+        rounds: boosting rounds at most; a round grows one tree a class, or one.
+        learning_rate: weight of every tree.
+        patience: rounds without a better validation loss after which it stops.
+        leaves: leaves of a tree at most.
+        least_rows: rows of a leaf at least.
+        row_share: share of the rows that a tree sees.
+        feature_share: share of the features that a tree sees.
+        bins: histogram bins of a feature at most.
+        bags: number of models that are averaged.
+        rows: number of training rows that are used.
+    """
+
+    rounds: int
+    learning_rate: float
+    patience: int
+    leaves: int
+    least_rows: int
+    row_share: float
+    feature_share: float
+    bins: int
+    bags: int
+    rows: int
+
+    def adds(self, features: int, outputs: int) -> float:
+        """Count the histogram additions of all rounds of one model.
+
+        Every level of a tree adds gradient and Hessian of each of its rows to one bin of each feature; from the second
+        level on only for the smaller half of each node's rows, the other half is found by subtraction:
+        2 · rounds · trees a round · rows seen · features seen · (1 + log2(leaves) / 2).
+        """
+        cells = self.rows * self.row_share * max(1.0, features * self.feature_share)
+        return 2.0 * self.rounds * outputs * cells * (1 + math.log2(max(2, self.leaves)) / 2)
+
+
+def growth_for(task: TaskSpec, rows: int, features: int, dial: float) -> Growth:
+    """Derive everything from the size of the data.
+
+    Args:
+        task: what is asked.
+        rows: training rows.
+        features: number of features.
+        dial: 1.0 is the usual size of the trees; 0.5 gives half the leaves.
+
+    Source: Holzmüller, Grinsztajn and Steinwart (2024), Better by default, NeurIPS (LGBM-TD in pytabkit).
+    """
+    classifies = task.name == "classification"
+    full = Growth(
+        rounds=1000,
+        learning_rate=0.04 if classifies else 0.05,
+        patience=100,
+        leaves=max(2, round((50 if classifies else 100) * dial)),
+        least_rows=min(40, max(3, rows // 50)) if classifies else 3,
+        row_share=0.75 if classifies else 0.7,
+        feature_share=min(1.0, max(0.1, PART_OF_WIDE / max(1, features))) if features > WIDE else 1.0,
+        bins=63 if features > WIDE or rows >= HUGE_ROWS else 255,
+        bags=BAGS if rows < BAGGED_ROWS else 1,
+        rows=rows,
+    )
+    return shortened(full, full.adds(features, outputs_of(task)) / MOST_ADDS)
+
+
+def shortened(growth: Growth, factor: float) -> Growth:
+    """Give fewer rounds of a higher rate, so that it costs `factor` times less; as it is where that is at most 1."""
+    if factor <= 1:
+        return growth
+    rounds = max(10, int(growth.rounds / factor))
+    rate = min(FASTEST, growth.learning_rate * growth.rounds / rounds)
+    return replace(growth, rounds=rounds, learning_rate=rate, patience=max(10, min(growth.patience, rounds // 5)))
+
+
+def fitting(growth: Growth, features: int, outputs: int, seconds: float, cores: int) -> Growth:
+    """Shorten a fit that clearly does not hold in the time, by powers of two: the same time gives the same plan.
+
+    Args:
+        growth: as the size of the data wants it.
+        features: number of features.
+        outputs: trees a round.
+        seconds: time left.
+        cores: processor cores that work.
+    """
+    pace = ADDS_PER_SECOND * cores
+    binning = growth.rows * max(1, features) / (BINNING_CELLS_PER_SECOND * cores)
+    while binning > seconds / 4 and growth.rows > 1000:
+        growth, binning = replace(growth, rows=growth.rows // 2), binning / 2
+    needed = growth.bags * growth.adds(features, outputs) / pace
+    while needed > seconds and growth.bags > 1:
+        growth, needed = replace(growth, bags=growth.bags // 2), needed / 2
+    steps = math.ceil(math.log2(max(1.0, needed / max(seconds, 1e-3))))
+    return shortened(growth, 2.0**steps)
+
+
+def outputs_of(task: TaskSpec) -> int:
+    """Return the trees of a round: one a class from three classes on, else one."""
+    return len(task.classes) if len(task.classes) > 2 else 1
+
+
+def class_weights(task: TaskSpec, target: NDArray[Any]) -> NDArray[np.float64] | None:
+    """Weigh rows so that all classes count the same, where the metric counts them so; else None.
+
+    Returns:
+        Shape (rows,): rows / (classes · rows of its class), as scikit-learn's "balanced".
+    """
+    if task.metric not in ("balanced_accuracy", "macro_f1"):
+        return None
+    counts = np.bincount(target, minlength=len(task.classes))
+    weights: NDArray[np.float64] = (len(target) / (np.count_nonzero(counts) * np.maximum(counts, 1)))[target]
+    return weights
+
+
+def folds(target: NDArray[Any], count: int, random: np.random.Generator) -> Sequence[NDArray[np.int64]]:
+    """Deal rows out to folds so that each has the target's distribution: by class, or along its sorted values.
+
+    Returns:
+        The rows of every fold.
+    """
+    mixed = random.permutation(len(target))
+    ordered = mixed[np.argsort(target[mixed], kind="stable")]
+    fold = np.empty(len(target), dtype=np.int64)
+    for start in range(0, len(target), count):
+        block = ordered[start : start + count]
+        fold[block] = random.permutation(count)[: len(block)]
+    return [np.flatnonzero(fold == each) for each in range(count)]
