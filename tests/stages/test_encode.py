@@ -211,8 +211,9 @@ def test_every_kind_is_encoded_and_comes_back_from_json():
         wanted = encoded[name]
         if isinstance(values, Ragged):
             np.testing.assert_array_equal(values.values, wanted.values)
-            values, wanted = values.offsets, wanted.offsets
-        np.testing.assert_array_equal(values, wanted)
+            np.testing.assert_array_equal(values.offsets, wanted.offsets)
+        else:
+            np.testing.assert_array_equal(values, wanted)
 
 
 def test_levels_are_known_by_name_and_rare_or_unknown_ones_are_code_zero():

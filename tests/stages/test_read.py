@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
-import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyarrow import feather
 
 from yunti.data.raw import BrokenRow, Raw
 from yunti.data.read import read_raw
@@ -256,6 +256,7 @@ def test_json_lines_keep_their_types(tmp_path: Path) -> None:
         {"n": 2, "x": 2.0, "s": "2020-01-02", "t": None, "v": [], "o.k": None, "o.m.z": None, "new": "late"},
     ]
     assert raw.arrow.schema.field("v").type == pa.large_list(pa.float64())
+    assert raw.arrow.column_names == ["n", "x", "s", "t", "v", "o.k", "o.m.z", "new"]
 
 
 def test_broken_json_lines_are_set_aside_with_their_numbers(tmp_path: Path) -> None:
@@ -273,6 +274,22 @@ def test_broken_json_lines_are_set_aside_with_their_numbers(tmp_path: Path) -> N
     assert raw.broken[1].reason == "it is not an object but [3]"
     assert raw.broken[2].reason == "it holds the byte 0xFF, which could not be decoded"
     assert raw.place(1) == (source, 4)
+
+
+def test_objects_without_values_lose_no_row_without_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("yunti.data.jsonlines._BLOCK_BYTES", 10)
+    lines = ['{"b": {}}', "{}", '{"b": {}}', '{"a": 1}', "{ }", '{"a": null}', '{"a": 2}']
+    source = write(tmp_path / "a.jsonl", "\n".join(lines))
+    raw = read_raw(source, tmp_path / "work")
+    assert raw.arrow["a"].to_pylist() == [None, None, 1, None, 2]
+    assert [raw.place(index)[1] for index in range(5)] == [1, 3, 4, 6, 7]
+    assert [row.row for row in raw.broken] == [2, 5]
+
+
+def test_a_bare_null_between_objects_is_a_broken_line(tmp_path: Path) -> None:
+    raw = read_raw(write(tmp_path / "a.jsonl", '{"a": 1}\nnull\n{"a": 2} null\n{"a": 3}\n'), tmp_path / "work")
+    assert raw.arrow["a"].to_pylist() == [1, 3]
+    assert [row.row for row in raw.broken] == [2, 3]
 
 
 def test_a_key_of_several_types_becomes_text(tmp_path: Path) -> None:
@@ -366,9 +383,38 @@ def test_typed_files_keep_their_types(tmp_path: Path, kind: str) -> None:
     check_typed(read_raw(str(path), tmp_path / "work"))
 
 
+@pytest.mark.parametrize(
+    ("column", "kind", "values"),
+    [
+        (pa.array([1.5, None], pa.float16()), pa.float32(), [1.5, None]),
+        (pa.array(["ab", None], pa.string_view()), pa.large_string(), ["ab", None]),
+        (pa.array([b"ab", None], pa.binary(2)), pa.large_binary(), [b"ab", None]),
+        (pa.array([[1], None], pa.list_view(pa.int8())), pa.large_list(pa.int8()), [[1], None]),
+        (pa.array([[1.0, 2.0], None], pa.list_(pa.float32(), 2)), pa.large_list(pa.float32()), [[1.0, 2.0], None]),
+        (pa.array([[("k", 1)], None], pa.map_(pa.string(), pa.int8())), pa.large_string(), ['[["k", 1]]', None]),
+        (pa.array([[{"k": 1}], None]), pa.large_string(), ['[{"k": 1}]', None]),
+        (pa.array(['{"k": 1}', None], pa.json_()), pa.large_string(), ['{"k": 1}', None]),
+        (pa.RunEndEncodedArray.from_arrays([1, 2], ["a", None]), pa.large_string(), ["a", None]),
+        (
+            pa.DictionaryArray.from_arrays(pa.array([0, None], pa.int8()), pa.array([[1]])),
+            pa.large_list(pa.int64()),
+            [[1], None],
+        ),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
+)
+def test_rare_types_of_arrow_become_plain(
+    tmp_path: Path, column: pa.Array, kind: pa.DataType, values: list[Any]
+) -> None:
+    table = read_raw(pa.table({"a": column}), tmp_path / "work").arrow
+    table.validate(full=True)
+    assert table.schema.types == [kind]
+    assert table["a"].to_pylist() == values
+
+
 def test_rows_of_a_parquet_file_stay_on_disk(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=1_000_000)
-    pq.write_table(pa.table({name: rows for name in "abcdefg"}), tmp_path / "a.parquet")
+    pq.write_table(pa.table(dict.fromkeys("abcdefg", rows)), tmp_path / "a.parquet")
     del rows
     before = pa.total_allocated_bytes()
     raw = read_raw(tmp_path / "a.parquet", tmp_path / "work")
@@ -445,6 +491,7 @@ def test_columns_of_pandas_become_plain(tmp_path: Path) -> None:
             "whole": pd.array([1, None, 3], dtype="Int64"),
             "sparse": pd.arrays.SparseArray([0.0, 0.0, 1.5]),
             "period": pd.period_range("2020-01", periods=3, freq="M"),
+            "bin": pd.cut(pd.Series([1.0, 2.0, np.nan], index=[5, 3, 9]), [0, 1, 5]),
             7: [np.zeros(2), np.ones(3), None],
         },
         index=[5, 3, 9],
@@ -457,8 +504,9 @@ def test_columns_of_pandas_become_plain(tmp_path: Path) -> None:
     assert columns["whole"] == [1, None, 3]
     assert columns["sparse"] == [0.0, 0.0, 1.5]
     assert columns["period"] == ["2020-01", "2020-02", "2020-03"]
+    assert columns["bin"] == ["(0.0, 1.0]", "(1.0, 5.0]", None]
     assert columns["7"] == [[0.0, 0.0], [1.0, 1.0, 1.0], None]
-    assert list(columns) == ["category", "mixed", "levels", "when", "whole", "sparse", "period", "7"]
+    assert list(columns) == ["category", "mixed", "levels", "when", "whole", "sparse", "period", "bin", "7"]
 
 
 def test_columns_of_polars_become_plain(tmp_path: Path) -> None:
@@ -539,6 +587,8 @@ def test_arrays_of_numbers_are_told_from_signals(tmp_path: Path) -> None:
         "column": random.normal(size=(50, 1)),
         "flag": random.random(50) > 0.5,
         "when": np.arange(50).astype("datetime64[D]"),
+        "month": np.arange(50).astype("datetime64[M]"),
+        "big": np.arange(50).astype(">i4"),
         "word": np.array(["a", "bc"] * 25, dtype="S2"),
         "half": random.normal(size=50).astype(np.float16),
         "alone": np.array(3.0),
@@ -547,9 +597,10 @@ def test_arrays_of_numbers_are_told_from_signals(tmp_path: Path) -> None:
     raw = read_raw(saved(tmp_path / "a.npz", **arrays), tmp_path / "work")
     assert {name: values.shape for name, values in raw.arrays.items()} == {"signal": (50, 40, 1), "gaps": (50, 12, 1)}
     kinds = dict(zip(raw.arrow.column_names, raw.arrow.schema.types, strict=True))
-    assert len(kinds) == 30 + 4 + 6
+    assert len(kinds) == 30 + 4 + 8
     assert kinds["features_30"] == kinds["few_4"] == kinds["column"] == pa.float64()
     assert (kinds["flag"], kinds["half"], kinds["word"]) == (pa.bool_(), pa.float32(), pa.large_string())
+    assert (kinds["when"], kinds["month"], kinds["big"]) == (pa.date32(), pa.timestamp("s"), pa.int32())
     assert raw.target == "y"
     assert raw.arrow["y"].to_pylist() == arrays["y"].argmax(axis=1).tolist()
     assert any("'alone' is a single value" in note for note in raw.notes)
@@ -623,6 +674,14 @@ def test_a_folder_of_classes_is_read(tmp_path: Path) -> None:
     assert (raw.target, raw.hints, raw.folder, raw.parts) == ("label", {"image": "image"}, tmp_path / "pets", None)
 
 
+def test_a_table_of_wide_rows_is_read_in_few_blocks(tmp_path: Path) -> None:
+    names = ",".join(f"gene{place}" for place in range(5_000))
+    row = ",".join(["0.12345"] * 5_000)
+    raw = read_raw(write(tmp_path / "a.csv", f"{names}\n" + f"{row}\n" * 200), tmp_path / "work")
+    assert (len(raw), raw.arrow.num_columns) == (200, 5_000)
+    assert raw.arrow.column(0).num_chunks <= 2
+
+
 def test_a_folder_of_parts_and_classes_is_a_ready_split(tmp_path: Path) -> None:
     for name in ("train/a/1.wav", "train/b/2.wav", "val/a/3.wav", "test/b/4.flac"):
         write(tmp_path / "sounds" / name, b"x")
@@ -671,7 +730,7 @@ def test_files_called_train_and_test_are_a_ready_split(tmp_path: Path) -> None:
 
 def test_a_hundred_files_need_few_open_ones(tmp_path: Path) -> None:
     for place in range(100):
-        write(tmp_path / "many" / f"{place:03}.jsonl", '{"a": %d}\n' % place)
+        write(tmp_path / "many" / f"{place:03}.jsonl", json.dumps({"a": place}))
     raw = read_raw(str(tmp_path / "many"), tmp_path / "work")
     assert raw.arrow["a"].to_pylist() == list(range(100))
     assert len(list((tmp_path / "work").rglob("*.arrow"))) == 1

@@ -15,9 +15,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from yunti.data.axes import understand
-from yunti.data.dialect import must_differ
 from yunti.data.files import first_bytes, new_file, reading, unpack, what_it_is
 from yunti.data.raw import Raw
+from yunti.data.spill import must_differ
 from yunti.errors import SourceError
 from yunti.specs import Kind
 

@@ -70,7 +70,7 @@ def decode(
     if path is None or target is None:
         return Ragged(np.concatenate([np.zeros(0, dtype=np.int16), *parts])[:, None], offsets), wrong
     target.seek(0)
-    write_header(target, np.dtype(np.int16), (int(offsets[-1]), 1))  # numpy leaves room in the head for longer shapes
+    write_header(target, np.dtype(np.int16), (int(offsets[-1]), 1))
     target.close()
     return Ragged(read_rows(path), offsets), wrong
 

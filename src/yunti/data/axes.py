@@ -72,12 +72,22 @@ def _squeezed(piece: NDArray[Any]) -> NDArray[Any]:
 
 
 def _scalars(pieces: Sequence[NDArray[Any]]) -> pa.Array:
-    values = np.concatenate(pieces)
+    return scalars(np.concatenate(pieces))
+
+
+def scalars(values: NDArray[Any]) -> pa.Array:
+    """Put one value a row into an Arrow array; NaN becomes null.
+
+    Args:
+        values: shape (rows,): numbers, truth values, strings or dates.
+    """
     if values.dtype.kind in "US":
         texts = np.char.decode(values, "utf-8", "replace") if values.dtype.kind == "S" else values
         return pa.array(texts.tolist(), pa.large_string())
     if values.dtype.kind == "f":
         return pa.array(values.astype(np.float32 if values.dtype.itemsize <= 4 else np.float64), from_pandas=True)
+    if values.dtype.kind == "M" and np.datetime_data(values.dtype)[0] not in ("D", "s", "ms", "us", "ns"):
+        return pa.array(values.astype("datetime64[s]"))  # Arrow knows no years, months, weeks, hours or minutes
     return pa.array(values.astype(values.dtype.newbyteorder("=")))
 
 

@@ -9,10 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from yunti.data.delimited import FileReport
-from yunti.data.dialect import must_differ
 from yunti.data.files import first_bytes, reading, unpack, what_it_is
-from yunti.data.spill import Spill
+from yunti.data.spill import FileReport, Spill, must_differ
 from yunti.errors import SourceError
 
 _BATCH_ROWS = 65_536

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,31 +18,15 @@ from yunti.data.dialect import Dialect, detect
 from yunti.data.encoding import MARK, MARKED_BYTE, Utf8File, as_utf8, shown
 from yunti.data.files import bare_name, reading, unpack
 from yunti.data.raw import BrokenRow
-from yunti.data.spill import Spill
+from yunti.data.spill import FileReport, Spill
 from yunti.errors import SourceError
 
 _SAMPLE_BYTES = 1 << 20
-_BLOCK_BYTES = (1 << 21, 1 << 28)  # the larger one only for files with a record that does not fit into the smaller
+_BLOCK_BYTES = 1 << 21
+_BLOCK_ROWS = 256  # at least: each block costs something for each of its columns
+_LARGEST_BLOCK_BYTES = 1 << 28  # only for files with a record that does not fit into the usual block
 _SHOWN = 300  # characters of a broken row that are kept
 _LINES = 10_000  # lines that one record may swallow, and misfits that may outnumber the rows, before reading stops
-
-
-@final
-@dataclass(frozen=True)
-class FileReport:
-    """What was read from one file.
-
-    Args:
-        rows: data rows in the file, those that were lost included.
-        lost: 1-based numbers of the rows that are not in the table.
-        broken: the rows that could not be read.
-        notes: what was assumed, one clause each.
-    """
-
-    rows: int
-    lost: tuple[int, ...] = ()
-    broken: tuple[BrokenRow, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 @final
@@ -83,7 +68,9 @@ def read_delimited(path: Path, name: str, spill: Spill, workspace: Path) -> File
     sample, whole = _sample(text)
     dialect = detect(sample, whole=whole, name=name, ending=Path(bare_name(path)).suffix)
     spill.agree(name, dialect.names)
-    progress = _read(text, dialect, name, spill)
+    record_bytes = len(sample) // (1 + sample.count(b"\n") + sample.count(b"\r"))
+    blocks = (min(max(_BLOCK_BYTES, _BLOCK_ROWS * record_bytes), _LARGEST_BLOCK_BYTES), _LARGEST_BLOCK_BYTES)
+    progress = _read(text, dialect, name, blocks, spill)
     report = _report(text, dialect, name, progress)
     if text.path != path:
         text.path.unlink()
@@ -94,15 +81,14 @@ def _sample(text: Utf8File) -> tuple[bytes, bool]:
     with text.path.open("rb") as file:
         file.seek(text.start)
         sample = file.read(_SAMPLE_BYTES + 1)
-    if len(sample) <= _SAMPLE_BYTES:
-        return sample, True
-    cut = max(sample.rfind(b"\n"), sample.rfind(b"\r"))
-    return (sample[: cut + 1] if cut > 0 else sample.decode("utf-8", "ignore").encode()), False
+        if len(sample) <= _SAMPLE_BYTES:
+            return sample, True
+        return sample + file.readline(_SAMPLE_BYTES << 4), False
 
 
-def _read(text: Utf8File, dialect: Dialect, name: str, spill: Spill) -> _Progress:
+def _read(text: Utf8File, dialect: Dialect, name: str, blocks: tuple[int, ...], spill: Spill) -> _Progress:
     done = 0
-    for block in _BLOCK_BYTES:
+    for block in blocks:
         progress = _Progress()
         try:
             for batch in _closed(_batches(text, dialect, block, name, progress), text, dialect, progress):
@@ -119,7 +105,7 @@ def _read(text: Utf8File, dialect: Dialect, name: str, spill: Spill) -> _Progres
     raise SourceError(
         f"{name}, near row {row}",
         "a quote that is opened must be closed",
-        f"no record ends within {_BLOCK_BYTES[-1] >> 20} MB",
+        f"no record ends within {blocks[-1] >> 20} MB",
         "close or double the quote",
     )
 
@@ -153,7 +139,7 @@ def _batches(text: Utf8File, dialect: Dialect, block: int, name: str, progress: 
 
 
 def _lines(text: str) -> tuple[str, ...]:
-    return tuple(shown(line)[:_SHOWN] for line in text.splitlines()[: _LINES + 1])
+    return tuple(shown(line)[:_SHOWN] for line in re.split("\r\n|\n|\r", text, maxsplit=_LINES + 1))
 
 
 def _closed(
@@ -220,7 +206,8 @@ def _must_fit(progress: _Progress, dialect: Dialect, name: str, allowed: int = _
             f" (row {first.row}: {first.reason})" if first else ""
         )
         mend = "check its delimiter, its quotes and its encoding"
-        raise SourceError(name, f"its rows must have {len(dialect.names)} fields as the header has", got, mend)
+        fields = f"{len(dialect.names)} field{'s' if len(dialect.names) > 1 else ''}"
+        raise SourceError(name, f"its rows must have {fields} as the header has", got, mend)
 
 
 def _report(text: Utf8File, dialect: Dialect, name: str, progress: _Progress) -> FileReport:

@@ -15,11 +15,13 @@ import pyarrow as pa
 from pyarrow import csv
 
 from yunti.data.encoding import shown
+from yunti.data.spill import must_differ
 from yunti.errors import SourceError
 
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 _NO_DELIMITER = "\x1f"  # stands for none: text does not hold it
 _NAMED_BY_ENDING = {".tsv": "\t", ".tab": "\t", ".psv": "|"}
+_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}:\d{2}")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")
 
 
@@ -117,8 +119,8 @@ def detect(sample: bytes, *, whole: bool, name: str, ending: str) -> Dialect:
     preferred = hint[1].decode() if hint else _NAMED_BY_ENDING.get(ending, ",")
     trial = _best(body, preferred, whole, name)
     _must_have_rows(trial, name)
-    names, notes = _names(trial, body, name)
     _must_not_be_data(trial, name)
+    names, notes = _names(trial, body, name)
     if trial.delimiter != preferred and trial.width > 1:
         notes = (f"fields are divided by a {DELIMITERS[trial.delimiter]}", *notes)
     return Dialect(trial.delimiter, trial.quoting, names, skip + 1, notes)
@@ -235,34 +237,19 @@ def _last_is_empty(trial: _Trial, body: bytes) -> bool:
     return bool(csv.read_csv(pa.py_buffer(body), reading, parsing).schema.types[-1] == pa.null())
 
 
-def must_differ(names: Sequence[str], name: str) -> None:
-    """Check that no two columns have the same name.
-
-    Raises:
-        SourceError: two have.
-    """
-    twice = next((each for each, count in Counter(names).items() if count > 1), None)
-    if twice is not None:
-        places = " and ".join(str(place) for place, each in enumerate(names, 1) if each == twice)
-        raise SourceError(
-            name,
-            "each column must have a name of its own",
-            f"columns {places} are both called {twice!r}",
-            "rename one of them",
-        )
-
-
 def _must_not_be_data(trial: _Trial, name: str) -> None:
-    """Refuse a first row whose fields are numbers above columns of numbers, unless they count: 1990, 1991, 1992."""
-    numeric = [
-        field.strip()
-        for field, kind in zip(trial.header, trial.types, strict=True)
-        if _NUMBER.match(field.strip()) and (pa.types.is_integer(kind) or pa.types.is_floating(kind))
-    ]
-    if not numeric or _counts(numeric):
+    """Refuse a first row with numbers above numbers, unless they count (1990, 1991, 1992), or dates above dates."""
+    fields = [(field.strip(), kind) for field, kind in zip(trial.header, trial.types, strict=True)]
+    numeric = [field for field, kind in fields if _NUMBER.match(field) and _is_number(kind)]
+    dated = any(_DATE.match(field) and pa.types.is_temporal(kind) for field, kind in fields)
+    if not dated and (not numeric or _counts(numeric)):
         return
     got = f"it looks like data ({_short(', '.join(trial.header))})"
     raise SourceError(name, "its first row must name the columns", got, "put a line with the columns' names on top")
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def _counts(fields: Sequence[str]) -> bool:

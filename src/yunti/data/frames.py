@@ -10,12 +10,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from yunti.data.arrays import read_arrays
-from yunti.data.dialect import must_differ
+from yunti.data.axes import scalars
 from yunti.data.jsonlines import array_of, batch_of
 from yunti.data.raw import Raw
-from yunti.data.spill import Spill, plain
+from yunti.data.spill import Spill, must_differ, plain
 from yunti.errors import SourceError
 
 NAME = "data frame"
@@ -88,16 +89,21 @@ def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
 
 def _from_columns(columns: Mapping[str, Any], workspace: Path) -> Raw:
     if any(isinstance(values, np.ndarray) and values.ndim > 1 for values in columns.values()):
-        arrays = {
-            name: values if isinstance(values, np.ndarray) else np.array(values) for name, values in columns.items()
-        }
-        return read_arrays(NAME, arrays, workspace)
+        return read_arrays(NAME, {name: _array(name, values) for name, values in columns.items()}, workspace)
     made = {name: _column(name, values) for name, values in columns.items()}
     lengths = {name: len(values) for name, values in made.items()}
     if len(set(lengths.values())) > 1:
         got = ", ".join(f"{name!r} has {length}" for name, length in list(lengths.items())[:3])
         raise SourceError(NAME, "all columns must have the same number of rows", got, "make them equally long")
     return _raw(_plain_table(pa.table(made)))
+
+
+def _array(name: str, values: Any) -> NDArray[Any]:
+    try:
+        return np.array(values) if not isinstance(values, np.ndarray) else values
+    except ValueError as error:
+        mend = "give it as a NumPy array"
+        raise SourceError(f"{NAME}, column {name!r}", "all its rows must be alike", "they differ", mend) from error
 
 
 def _column(name: str, values: Any) -> pa.Array | pa.ChunkedArray:
@@ -107,7 +113,9 @@ def _column(name: str, values: Any) -> pa.Array | pa.ChunkedArray:
         raise SourceError(
             f"{NAME}, column {name!r}", "it must be a list of values", f"it is {values!r}", "give one value a row"
         )
-    return array_of(values if isinstance(values, np.ndarray) else list(values))
+    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "biufUSM":
+        return scalars(values)
+    return array_of(list(values))
 
 
 def _from_pandas(frame: Any) -> pa.Table:
@@ -123,7 +131,8 @@ def _from_series(series: Any, name: str) -> pa.Array | pa.ChunkedArray:
         column = pa.array(series, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         column = _from_values(series.tolist(), name)
-    if isinstance(column.type, pa.BaseExtensionType):
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if isinstance(kind, pa.BaseExtensionType):  # periods and intervals
         return _from_values(
             [None if missing else str(value) for value, missing in zip(series, series.isna(), strict=True)], name
         )
@@ -156,8 +165,9 @@ def _from_stream(source: ArrowStream, workspace: Path) -> Raw:
         for batch in reader:
             spill.append(batch)
     except (pa.ArrowException, TypeError) as error:
-        got = str(error).splitlines()[0].rstrip(".")
-        mend = "turn the columns of that type into numbers or text"
+        got, mend = str(error).splitlines()[0].rstrip("."), "turn the columns of that type into numbers or text"
+        if "non-struct" in got:
+            raise SourceError(NAME, "it must be a table", "it is a single column", "call its to_frame()") from error
         raise SourceError(NAME, "its columns must be of types that Arrow knows", got, mend) from error
     return _raw(spill.table())
 

@@ -14,18 +14,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import json as arrow_json
 
-from yunti.data.delimited import FileReport
 from yunti.data.encoding import MARK, MARKED_BYTE, Utf8File, as_utf8, shown
 from yunti.data.files import reading, unpack
 from yunti.data.raw import BrokenRow
-from yunti.data.spill import Spill, text_of
+from yunti.data.spill import FileReport, Spill, text_of
 from yunti.errors import SourceError
 
 _BLOCK_BYTES = 1 << 23
 _BLOCK_ROWS = 10_000
 _SHOWN = 300
 _TOO_MANY = 10_000  # broken rows that, once they outnumber the good ones, stop the reading
-_MORE_BEHIND_AN_OBJECT = re.compile(rb"\}[ \t\r]*[^\s,}\]]")
+_ODD_LINES = re.compile(rb"\}[ \t\r]*[^\s,}\]]|^[ \t\r]*\{[ \t\r]*\}", re.MULTILINE)  # two values, or nothing
 _MEND = 'write one object a line, such as {"age": 30, "name": "Li"}'
 
 
@@ -63,7 +62,7 @@ def read_json(path: Path, name: str, spill: Spill, workspace: Path) -> FileRepor
     for temporary in {plain, text.path} - {path}:
         temporary.unlink()
     if progress.rows == len(progress.broken):
-        got = progress.broken[0].reason if progress.broken else "it holds none"
+        got = f"{progress.broken[0].reason} in row 1" if progress.broken else "it holds none"
         raise SourceError(name, "it must hold JSON objects", got, _MEND)
     notes = () if text.encoding == "utf-8" else (f"its text was read as {text.encoding}",)
     return FileReport(progress.rows, tuple(each.row for each in progress.broken), tuple(progress.broken), notes)
@@ -144,7 +143,7 @@ def _blocks(text: Utf8File, name: str) -> Iterator[bytes]:
 def _are_objects(lines: Sequence[bytes], block: bytes) -> bool:
     """Say whether each line looks like one object: Arrow 26 crashes where a bare `null` stands beside objects."""
     outside = all(line.lstrip().startswith(b"{") and line.rstrip().endswith(b"}") for line in lines)
-    return outside and not _MORE_BEHIND_AN_OBJECT.search(block)
+    return outside and not _ODD_LINES.search(block)
 
 
 def _parsed(block: bytes, lines: int, progress: _Progress) -> pa.Table | None:
@@ -154,7 +153,7 @@ def _parsed(block: bytes, lines: int, progress: _Progress) -> pa.Table | None:
         dates = {field.name: _with_strings(field.type) for field in table.schema if _has_dates(field.type)}
         if dates:
             progress.strings.update(dates)
-            table = _by_arrow(block, progress)
+            table = _by_arrow(block, progress).select(table.column_names)  # which had put these first
         table.validate(full=True)  # Arrow 26 counts the values of lists of nulls wrongly
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
@@ -214,7 +213,9 @@ def _complaint(error: Exception) -> str:
 def _fault(value: object, line_text: str) -> str:
     if undecoded := _undecoded(line_text):
         return undecoded
-    return "" if isinstance(value, dict) else f"it is not an object but {shown(line_text)[:40]}"
+    if isinstance(value, dict):
+        return "" if value else "it is an object without keys"
+    return f"it is not an object but {shown(line_text)[:40]}"
 
 
 def _undecoded(line_text: str) -> str:
@@ -239,4 +240,4 @@ def array_of(values: Sequence[Any] | NDArray[Any]) -> pa.Array:
     try:
         return pa.array(values, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        return pa.array([None if value is None else line_textof(value) for value in values], pa.large_string())
+        return pa.array([None if value is None else text_of(value) for value in values], pa.large_string())

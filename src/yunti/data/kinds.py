@@ -23,9 +23,8 @@ _BLOCK = 1_000
 _YES = frozenset(["yes", "y", "true", "t", "on", "1", "是", "有", "真", "对"])
 _NO = frozenset(["no", "n", "false", "f", "off", "0", "否", "无", "没有", "假", "错"])
 _ID_NAME = re.compile(
-    r"(^|[_\W])(id|uuid|guid|key|idx|index|rownames|row_?names|rowid|serial|sku|no|nr)$|[a-z](Id|ID)$"
-    r"|^unnamed: \d+$|^$|编号$|序号$|主键$",
-    re.IGNORECASE,
+    r"(?i:(^|[_\W])(id|uuid|guid|key|idx|index|rownames|row_?names|rowid|serial|sku|no|nr)$)|[a-z](Id|ID)$"
+    r"|^Unnamed: \d+$|^$|编号$|序号$|主键$"
 )
 _CODE = r"^(?:[A-Za-z0-9_.:#/-]*\d[A-Za-z0-9_.:#/-]*|[^@\s]+@[^@\s]+\.\w+)$"
 _CJK = "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]"
@@ -166,7 +165,8 @@ def _string_kind(name: str, levels: Levels, folder: Path) -> Guess:
         return found, {}
     if sequences.are_lists(names):
         return "sequence", {}
-    if len(names) <= 4 and (words := flag_words(names.to_pylist())):
+    words = flag_words(names.to_pylist()) if len(names) <= 4 else None
+    if words and str(words["yes"]).casefold() in {*_YES, "1.0"}:
         return "flag", words
     known = _without(names, counts)
     if len(known[0]) == 0:
@@ -175,7 +175,7 @@ def _string_kind(name: str, levels: Levels, folder: Path) -> Guess:
         return "time", parsing
     if (parsing := numbers.find_format(*known)) is not None and not numbers.are_codes(known[0]):
         return "number", parsing
-    return _word_kind(name, names, counts), {}
+    return ("flag", words) if words else (_word_kind(name, names, counts), {})
 
 
 def _without(names: pa.LargeStringArray, counts: NDArray[np.int64]) -> tuple[pa.LargeStringArray, NDArray[np.int64]]:

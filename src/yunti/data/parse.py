@@ -15,7 +15,18 @@ from numpy.typing import NDArray
 from yunti.data import audio, images, labels, media, numbers, sequences, times
 from yunti.data.kinds import flag_values
 from yunti.data.raw import Raw
-from yunti.data.store import PartPath, new_rows, open_column, part_path, write_column
+from yunti.data.store import (
+    PartPath,
+    Stored,
+    new_rows,
+    open_column,
+    open_texts,
+    part_path,
+    storage_of,
+    write_column,
+    write_rows,
+    write_texts,
+)
 from yunti.data.strings import as_strings, levels_of, plain, shortened
 from yunti.data.table import Categories, Column, Images, Numbers, Table, Texts
 from yunti.errors import ColumnError, nearest
@@ -49,12 +60,14 @@ class Reading:
         present: how many rows have a value.
         unreadable: how many of these could not be read.
         wrong: what is wrong, by row (0-based): for every unreadable picture, sound and sequence; for others the first.
+        written: whether the values stand in their files already, because they were read straight into them.
     """
 
     column: Column
     present: int
     unreadable: int = 0
     wrong: Mapping[int, str] = field(default_factory=dict)
+    written: bool = False
 
 
 def table_from_raw(raw: Raw, columns: Sequence[ColumnSpec], folder: Path | None = None) -> Table:
@@ -78,7 +91,7 @@ def table_from_raw(raw: Raw, columns: Sequence[ColumnSpec], folder: Path | None 
         if folder is None:
             read[spec.name] = reading.column
         else:
-            read[spec.name] = open_column(folder, write_column(folder, spec.name, place, reading.column))
+            read[spec.name] = open_column(folder, keep_column(folder, spec.name, place, reading))
     return Table(read)
 
 
@@ -107,6 +120,13 @@ def target_from_raw(raw: Raw, target: ColumnSpec, classes: Sequence[str]) -> NDA
     check_readable(raw, reading, f"the target {target.name!r} must hold numbers", "correct the values")
     assert isinstance(reading.column, Numbers)
     return reading.column.values.astype(np.float64)
+
+
+def keep_column(folder: Path, name: str, place: int, reading: Reading) -> Stored:
+    """Write a column that was read with the path of this place, unless it stands there already."""
+    if reading.written:
+        return Stored(name, place, storage_of(reading.column))
+    return write_column(folder, name, place, reading.column)
 
 
 def check_readable(raw: Raw, reading: Reading, must: str, mend: str) -> None:
@@ -192,8 +212,7 @@ def read_column(raw: Raw, spec: ColumnSpec, path: PartPath | None, tell: Tell) -
     if spec.kind == "sequence":
         return _read_sequences(column)
     if spec.kind == "text":
-        texts = _one_array(as_strings(column))
-        return Reading(Texts(texts), len(texts) - texts.null_count)
+        return _read_texts(as_strings(column), path)
     levels = levels_of(column)
     return Reading(Categories(levels.codes, tuple(levels.names.to_pylist())), int((levels.codes >= 0).sum()))
 
@@ -258,27 +277,38 @@ def _read_images(raw: Raw, spec: ColumnSpec, path: PartPath | None, tell: Tell) 
     pixels = new_rows(path and path("pixels"), (len(raw), *spec.shape), np.uint8)
     if spec.name in raw.arrays:
         images.fit_array(raw.arrays[spec.name], pixels, tell)
-        return Reading(Images(pixels, np.ones(len(raw), dtype=np.bool_)), len(raw))
+        present = np.ones(len(raw), dtype=np.bool_)
+        if path is not None:
+            write_rows(path("present"), present)
+        return Reading(Images(pixels, present), len(raw), written=path is not None)
     files = media.find_media(raw, spec.name)
     wrong = images.decode(files, pixels, spec.parsing, tell)
     present = np.array([file is not None for file in files], dtype=np.bool_)
     count = int(present.sum())
     present[list(wrong)] = False
-    return Reading(Images(pixels, present), count, len(wrong), wrong)
+    if path is not None:
+        write_rows(path("present"), present)
+    return Reading(Images(pixels, present), count, len(wrong), wrong, path is not None)
 
 
 def _read_audio(raw: Raw, spec: ColumnSpec, path: PartPath | None, tell: Tell) -> Reading:
     assert spec.rate is not None
     files = media.find_media(raw, spec.name)
     ragged, wrong = audio.decode(files, spec.rate, path and path("steps"), tell)
-    return Reading(ragged, sum(file is not None for file in files), len(wrong), wrong)
+    if path is not None:
+        write_rows(path("offsets"), ragged.offsets)
+    return Reading(ragged, sum(file is not None for file in files), len(wrong), wrong, path is not None)
 
 
-def _one_array(texts: pa.ChunkedArray) -> pa.LargeStringArray:
-    """Join chunks, with empty strings as missing; a single chunk stays where it is."""
-    joined = texts.combine_chunks() if texts.num_chunks != 1 else texts.chunk(0)
-    blank = pc.equal(joined, "")
-    return pc.if_else(blank, pa.scalar(None, pa.large_string()), joined) if pc.any(blank).as_py() else joined
+def _read_texts(column: pa.ChunkedArray, path: PartPath | None) -> Reading:
+    """Read texts straight into their files, chunk by chunk, or as one array; an empty one is missing."""
+    if path is not None:
+        write_texts(path, column.chunks)
+        texts = open_texts(path)
+        return Reading(Texts(texts), len(texts) - texts.null_count, written=True)
+    joined = column.combine_chunks()
+    joined = pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.large_string()), joined)
+    return Reading(Texts(joined), len(joined) - joined.null_count)
 
 
 def _other_type(raw: Raw, spec: ColumnSpec, found: str) -> ColumnError:

@@ -15,7 +15,7 @@ import numpy as np
 
 from yunti.data.arrays import PARTS, read_npz
 from yunti.data.columnar import read_arrow, read_parquet
-from yunti.data.delimited import FileReport, read_delimited
+from yunti.data.delimited import read_delimited
 from yunti.data.files import bare_name, reading
 from yunti.data.folders import holds_media, media_kind, read_class_folders
 from yunti.data.frames import read_frame
@@ -23,7 +23,7 @@ from yunti.data.idx import find_idx, read_idx_folder
 from yunti.data.jsonlines import read_json
 from yunti.data.raw import Raw
 from yunti.data.samples import find_sample
-from yunti.data.spill import Spill
+from yunti.data.spill import FileReport, Spill
 from yunti.errors import SourceError, nearest
 
 _Reader = Callable[[Path, str, Spill, Path], FileReport]
@@ -45,6 +45,7 @@ _FORMATS = (
     _Format("Parquet", (".parquet", ".pq"), read_parquet),
     _Format("Arrow", (".arrow", ".arrows", ".feather", ".ipc"), read_arrow),
 )
+_BESIDE = frozenset(["readme.txt", "license.txt", "licence.txt", "notes.txt"])  # no tables, though their ending says so
 _KNOWN = "CSV, TSV, JSON lines, Parquet, Arrow, Feather, .npz, or a folder"
 _MENDS: Mapping[str, str] = {
     ".xlsx": "export the sheet as CSV",
@@ -151,27 +152,23 @@ def _read_folder(path: Path, source: str, workspace: Path) -> Raw:
     if found := find_idx(path):
         return read_idx_folder(found, source, workspace)
     tables = [each for each in files if _format_of(each) is not None and bare_name(each) not in _BESIDE]
-    if any(media_kind(each.name) for each in files) or not tables:
-        return _read_media(path, source, tables)
-    if any(each.is_dir() and holds_media(each) for each in path.iterdir()):
-        return read_class_folders(path, source)
-    raw = _read_rows(tables, [f"{source}/{each.name}" for each in tables], source, workspace)
-    return replace(raw, parts=_parts_by_name(tables, raw))
-
-
-_BESIDE = frozenset(["readme.txt", "license.txt", "licence.txt", "notes.txt"])  # no tables, though their ending says so
-
-
-def _read_media(path: Path, source: str, tables: Sequence[Path]) -> Raw:
-    if holds_media(path) and not (tables and not any(each.is_dir() and holds_media(each) for each in path.iterdir())):
+    if holds_media(path):
+        _must_not_hold_a_table_too([each for each in tables if Path(bare_name(each)).suffix != ".txt"], source)
         return read_class_folders(path, source)
     if tables:
-        mend = f"name the table: {source}/{tables[0].name}"
-        raise SourceError(source, "a folder must hold tables or classes", "it holds a table beside files", mend)
+        raw = _read_rows(tables, [f"{source}/{each.name}" for each in tables], source, workspace)
+        return replace(raw, parts=_parts_by_name(tables, raw))
     names = sorted(each.name for each in path.iterdir())
     got = f"it holds {', '.join(repr(name) for name in names[:3])}" if names else "it is empty"
     mend = f"give a folder of tables of one kind ({_KNOWN}) or of classes of pictures or sounds"
     raise SourceError(source, "a folder must hold data that yunti knows", got, mend)
+
+
+def _must_not_hold_a_table_too(tables: Sequence[Path], source: str) -> None:
+    if tables:
+        got = f"it holds {tables[0].name!r} beside pictures or sounds"
+        mend = f"name the table ({source}/{tables[0].name}), or move it elsewhere to use the folders as classes"
+        raise SourceError(source, "a folder must hold either tables or classes", got, mend)
 
 
 def _format_of(path: Path) -> _Format | None:

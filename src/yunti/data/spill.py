@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 import pyarrow as pa
 
 from yunti.data.files import new_file, reading
+from yunti.data.raw import BrokenRow
 from yunti.errors import SourceError
+
+
+@final
+@dataclass(frozen=True)
+class FileReport:
+    """What was read from one file.
+
+    Args:
+        rows: data rows in the file, those that were lost included.
+        lost: 1-based numbers of the rows that are not in the table.
+        broken: the rows that could not be read.
+        notes: what was assumed, one clause each.
+    """
+
+    rows: int
+    lost: tuple[int, ...] = ()
+    broken: tuple[BrokenRow, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @final
@@ -49,8 +70,13 @@ class Spill:
             raise SourceError(file, f"its columns must be those of {other}", got, mend)
 
     def append(self, batch: pa.RecordBatch) -> None:
-        """Add rows. Columns are brought to the plain types first (see `plain_type`)."""
+        """Add rows. Columns are brought to the plain types first (see `plain_type`).
+
+        Raises:
+            SourceError: two columns have one name, or the disk is full.
+        """
         batch = plain(batch)
+        must_differ(batch.schema.names, self._name)
         old = self._parts[-1][1] if self._parts else None
         schema = batch.schema if old is None else joined(old, batch.schema)
         with reading(self._name):
@@ -91,6 +117,23 @@ class Spill:
         return mapped(wider)
 
 
+def must_differ(names: Sequence[str], name: str) -> None:
+    """Check that no two columns have the same name.
+
+    Raises:
+        SourceError: two have.
+    """
+    twice = next((each for each, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        places = " and ".join(str(place) for place, each in enumerate(names, 1) if each == twice)
+        raise SourceError(
+            name,
+            "each column must have a name of its own",
+            f"columns {places} are both called {twice!r}",
+            "rename one of them",
+        )
+
+
 def mapped(path: Path) -> pa.Table:
     """Open an Arrow file memory-mapped; no row is read yet."""
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
@@ -99,13 +142,13 @@ def mapped(path: Path) -> pa.Table:
 def plain_type(kind: pa.DataType) -> pa.DataType:
     """Return the type that stands for this one everywhere behind the readers.
 
-    Strings are large_string, lists large_list, dictionaries their values, decimals float64, half floats float32,
-    extension types their storage; booleans, integers, floats, dates, times and durations stay.
+    Strings are large_string, lists large_list, lists of objects text, dictionaries their values, decimals float64,
+    half floats float32, extension types their storage; booleans, integers, floats, dates, times and durations stay.
     """
     types = pa.types
     if isinstance(kind, pa.BaseExtensionType):
         return plain_type(kind.storage_type)
-    if types.is_dictionary(kind):
+    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
         return plain_type(kind.value_type)
     if types.is_string(kind) or types.is_string_view(kind) or types.is_large_string(kind):
         return pa.large_string()
@@ -116,7 +159,8 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
     if types.is_float16(kind):
         return pa.float32()
     if is_list(kind):
-        return pa.large_list(plain_type(kind.value_type))
+        inner = plain_type(kind.value_type)
+        return pa.large_string() if types.is_struct(inner) else pa.large_list(inner)
     if types.is_map(kind) or types.is_union(kind) or types.is_interval(kind):
         return pa.large_string()
     return kind
@@ -132,16 +176,19 @@ def is_list(kind: pa.DataType) -> bool:
 def plain(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Bring all columns to plain types; the fields of a struct become columns named `outer.inner`."""
     names, columns = list(batch.schema.names), list(batch.columns)
-    while any(pa.types.is_struct(column.type) for column in columns):
+    while True:
+        columns = [as_type(column, plain_type(column.type)) for column in columns]
+        if not any(pa.types.is_struct(column.type) for column in columns):
+            return pa.RecordBatch.from_arrays(columns, names=names)
         pairs = [pair for name, column in zip(names, columns, strict=True) for pair in _fields(name, column)]
         names, columns = [name for name, _ in pairs], [column for _, column in pairs]
-    columns = [as_type(column, plain_type(column.type)) for column in columns]
-    return pa.RecordBatch.from_arrays(columns, names=names)
 
 
 def _fields(name: str, column: pa.Array) -> Iterable[tuple[str, pa.Array]]:
     if not pa.types.is_struct(column.type):
         return [(name, column)]
+    if not column.type.num_fields:
+        return [(name, pa.nulls(len(column)))]
     inner = zip(column.type, column.flatten(), strict=True)
     return [(f"{name}.{field.name}", values) for field, values in inner]
 
@@ -152,13 +199,19 @@ def as_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
         return column
     if isinstance(column.type, pa.BaseExtensionType):
         column = column.storage
-    if not (pa.types.is_large_string(kind) and pa.types.is_nested(column.type)):
+    to_text = pa.types.is_large_string(kind)
+    if not (to_text and pa.types.is_nested(column.type)) and not _casts_wrongly(column.type):
         try:
             return column.cast(kind)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            if not pa.types.is_large_string(kind):
-                return pa.array(column.to_pylist(), kind)
-    return pa.array([None if value is None else text_of(value) for value in column.to_pylist()], kind)
+            pass
+    values = column.to_pylist()
+    return pa.array([None if value is None else text_of(value) for value in values] if to_text else values, kind)
+
+
+def _casts_wrongly(kind: pa.DataType) -> bool:
+    """Say whether Arrow 26 makes invalid lists of this type, or has no cast for it."""
+    return bool(pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind) or pa.types.is_run_end_encoded(kind))
 
 
 def text_of(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, final
@@ -77,22 +77,32 @@ def write_column(folder: Path, name: str, place: int, column: Column, order: NDA
     match column:
         case Numbers(values):
             write_rows(path("values"), values, order)
-            return Stored(name, place, "numbers")
         case Categories(codes, names):
             write_rows(path("codes"), codes, order)
             path("names").with_suffix(".json").write_text(json.dumps(names, ensure_ascii=False), encoding="utf-8")
-            return Stored(name, place, "categories")
         case Texts(values):
-            _write_texts(path, values, order)
-            return Stored(name, place, "texts")
+            write_texts(path, text_blocks(values, order))
         case Images(pixels, present):
-            if not _is_there(pixels, path("pixels")):
-                write_rows(path("pixels"), pixels, order)
+            write_rows(path("pixels"), pixels, order)
             write_rows(path("present"), present, order)
-            return Stored(name, place, "images")
         case Ragged():
             _write_ragged(path, column, order)
-            return Stored(name, place, "ragged")
+    return Stored(name, place, storage_of(column))
+
+
+def storage_of(column: Column) -> Storage:
+    """Say how a column is stored."""
+    match column:
+        case Numbers():
+            return "numbers"
+        case Categories():
+            return "categories"
+        case Texts():
+            return "texts"
+        case Images():
+            return "images"
+        case Ragged():
+            return "ragged"
 
 
 def open_column(folder: Path, stored: Stored) -> Column:
@@ -105,13 +115,17 @@ def open_column(folder: Path, stored: Stored) -> Column:
             names = json.loads(path("names").with_suffix(".json").read_text(encoding="utf-8"))
             return Categories(read_rows(path("codes")), tuple(names))
         case "texts":
-            buffers = [pa.py_buffer(read_rows(path(part))) for part in ("valid", "offsets", "bytes")]
-            rows = len(buffers[1]) // 8 - 1
-            return Texts(pa.LargeStringArray.from_buffers(rows, buffers[1], buffers[2], buffers[0]))
+            return Texts(open_texts(path))
         case "images":
             return Images(read_rows(path("pixels")), read_rows(path("present")))
         case "ragged":
             return Ragged(read_rows(path("steps")), read_rows(path("offsets")))
+
+
+def open_texts(path: PartPath) -> pa.LargeStringArray:
+    """Open texts that `write_texts` wrote."""
+    valid, offsets, letters = (pa.py_buffer(read_rows(path(part))) for part in ("valid", "offsets", "bytes"))
+    return pa.LargeStringArray.from_buffers(len(offsets) // 8 - 1, offsets, letters, valid)
 
 
 def new_rows(path: Path | None, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -134,7 +148,7 @@ def write_rows(path: Path, values: NDArray[Any], order: NDArray[np.int64] | None
 
 
 def write_header(file: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-    """Begin a .npy file whose values follow."""
+    """Begin a .npy file whose values follow; numpy leaves room in the head, so that a longer shape fits later."""
     head = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, head)
     file.flush()
@@ -160,24 +174,22 @@ def text_blocks(values: pa.LargeStringArray, order: NDArray[np.int64] | None) ->
         yield values.slice(start, stop - start) if order is None else values.take(pa.array(order[start:stop]))
 
 
-def _write_texts(path: PartPath, values: pa.LargeStringArray, order: NDArray[np.int64] | None) -> None:
-    rows, written, total = len(values) if order is None else len(order), 0, 0
-    offsets, valid = np.zeros(rows + 1, dtype=np.int64), np.zeros(rows, dtype=np.bool_)
+def write_texts(path: PartPath, blocks: Iterable[pa.LargeStringArray]) -> None:
+    """Write texts block by block; an empty one counts as missing."""
+    lengths, valid = [np.zeros(1, dtype=np.int64)], [np.zeros(0, dtype=np.bool_)]
+    total = 0
     with path("bytes").open("wb") as file:
-        write_header(file, np.dtype(np.uint8), (_text_bytes(values, order),))
-        for block in text_blocks(values, order):
+        write_header(file, np.dtype(np.uint8), (0,))
+        for block in blocks:
             ends = _offsets(block)
             np.frombuffer(block.buffers()[2] or b"", dtype=np.uint8)[ends[0] : ends[-1]].tofile(file)
-            offsets[written + 1 : written + len(block) + 1] = ends[1:] - ends[0] + total
-            valid[written : written + len(block)] = block.is_valid().to_numpy(zero_copy_only=False)
-            written, total = written + len(block), total + int(ends[-1] - ends[0])
-    write_rows(path("offsets"), offsets)
-    write_rows(path("valid"), np.packbits(valid, bitorder="little"))
-
-
-def _text_bytes(values: pa.LargeStringArray, order: NDArray[np.int64] | None) -> int:
-    ends = _offsets(values)
-    return int(ends[-1] - ends[0]) if order is None else int(np.diff(ends)[order].sum())
+            lengths.append(np.diff(ends))
+            valid.append(lengths[-1] > 0)
+            total += int(ends[-1] - ends[0])
+        file.seek(0)
+        write_header(file, np.dtype(np.uint8), (total,))
+    write_rows(path("offsets"), np.cumsum(np.concatenate(lengths)))
+    write_rows(path("valid"), np.packbits(np.concatenate(valid), bitorder="little"))
 
 
 def _offsets(values: pa.LargeStringArray) -> NDArray[np.int64]:
@@ -191,8 +203,6 @@ def _write_ragged(path: PartPath, ragged: Ragged, order: NDArray[np.int64] | Non
     lengths = ragged.lengths[chosen]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     write_rows(path("offsets"), offsets)
-    if _is_there(ragged.values, path("steps")):
-        return
     row_bytes = max(1, ragged.values[:1].nbytes)
     with path("steps").open("wb") as file:
         write_header(file, ragged.values.dtype, (int(offsets[-1]), *ragged.values.shape[1:]))
@@ -208,8 +218,3 @@ def _write_ragged(path: PartPath, ragged: Ragged, order: NDArray[np.int64] | Non
 def part_path(folder: Path, place: int) -> PartPath:
     """Name the files of the column at a place by the part they hold."""
     return lambda part: folder / f"{place:04d}.{part}.npy"
-
-
-def _is_there(values: NDArray[Any], path: Path) -> bool:
-    """Say whether an array is mapped from this very file: it was decoded into its place."""
-    return isinstance(values, np.memmap) and values.filename is not None and Path(values.filename) == path.resolve()

@@ -118,7 +118,7 @@ def _whole_number_format(texts: Any, counts: NDArray[np.int64], name: str) -> di
     _, unread = to_times(texts, {"format": "yearmonthday"})
     if counts[~unread].sum() >= ENOUGH * counts.sum():
         return {"format": "yearmonthday"}
-    numbers = pc.if_else(pc.match_substring_regex(texts, r"^\d{1,18}$"), texts, pa.scalar(None, pa.large_string()))
+    numbers = pc.if_else(pc.match_substring_regex(texts, r"^\d{1,19}$"), texts, pa.scalar(None, pa.large_string()))
     unit = epoch_of(numbers.cast(pa.float64()).to_numpy(zero_copy_only=False), name)
     return {"epoch": unit} if unit else None
 
@@ -129,7 +129,7 @@ def _named_as_time(name: str) -> bool:
 
 
 def _epoch_seconds(texts: Any, unit: float) -> NDArray[np.float64]:
-    digits = pc.match_substring_regex(texts, r"^-?\d{1,18}(\.\d+)?$")
+    digits = pc.match_substring_regex(texts, r"^-?\d{1,19}(\.\d+)?$")
     numbers = pc.if_else(digits, texts, pa.scalar(None, pa.large_string())).cast(pa.float64())
     return np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.float64) * unit
 

@@ -19,11 +19,11 @@ from yunti.data.join import joined
 from yunti.data.kinds import find_kinds
 from yunti.data.labels import labels_of
 from yunti.data.options import DataOptions
-from yunti.data.parse import TOLERATED, complete, read_column
+from yunti.data.parse import TOLERATED, complete, keep_column, read_column
 from yunti.data.raw import BrokenRow, Raw
 from yunti.data.read import read_raw
 from yunti.data.split import ASIDE, TEST, TRAIN, VALID, Parts, Wish, ready_parts, split
-from yunti.data.store import Stored, StoredColumns, part_path, write_column
+from yunti.data.store import Stored, StoredColumns, part_path
 from yunti.data.table import Numbers, Table
 from yunti.data.target import Answers, choose_target, read_answers
 from yunti.errors import ColumnError, OptionError, SourceError, nearest
@@ -180,7 +180,7 @@ def _read_columns(
         )
         facts[spec.name] = facts_of(reading)
         done.append(replace(spec, evidence=evidence_of(spec, reading, spec.name in options.kinds)))
-        stored.append(write_column(folder, spec.name, place, reading.column))
+        stored.append(keep_column(folder, spec.name, place, reading))
         tell("understanding", (place + 1) / len(specs))
     return done, Table(StoredColumns(folder, tuple(stored), slice(0, len(raw)), stay_open=False)), facts
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import final
 
 import torch
@@ -68,6 +69,8 @@ class ColumnTokens(nn.Module):
         width: numbers of a token.
     """
 
+    starts: Tensor
+
     def __init__(self, reader: Reader, width: int) -> None:
         super().__init__()
         self.numbers = NumberEmbedding(reader.edges, width - 1) if reader.number_width else None
@@ -109,7 +112,7 @@ class StreamTokens(nn.Module):
         self.front = nn.Linear(numbers, width) if stream.kind != "text" else None
         count = math.ceil(stream.length / fold) * math.ceil(stream.breadth / fold) if stream.kind == "image" else 0
         self.places = nn.Parameter(torch.randn(count, width) * 0.1) if count else None
-        self.place_size = nn.Parameter(torch.tensor(0.3))
+        self.place_size = nn.Parameter(torch.tensor(0.3)) if not count else None
 
     def forward(self, batch: Batch) -> Tokens:
         """Return tokens and which are real."""
@@ -158,7 +161,7 @@ class Attention(Part):
             tokens = block(tokens, mask)
         tokens = self.norm(tokens)
         ends = torch.cumsum(torch.tensor([1, *(each.shape[1] for each, _ in made)]), 0).tolist()
-        means = [masked_mean(tokens[:, i:j], there[:, i:j]) for i, j in zip(ends[:-1], ends[1:], strict=True)]
+        means = [masked_mean(tokens[:, i:j], there[:, i:j]) for i, j in pairwise(ends)]
         return torch.cat([tokens[:, 0], *means], dim=1)
 
 

@@ -139,6 +139,9 @@ class Pixels(nn.Module):
         stream: the image column.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, stream: Stream) -> None:
         super().__init__()
         self.key = stream.key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import final
 
 import numpy as np
@@ -44,6 +45,11 @@ class NumberEmbedding(nn.Module):
         width: numbers of each vector.
     """
 
+    start: Tensor
+    slope: Tensor
+    low: Tensor
+    high: Tensor
+
     def __init__(self, edges: NDArray[np.float32], width: int) -> None:
         super().__init__()
         numbers, bins = edges.shape[0], edges.shape[1] - 1
@@ -79,12 +85,11 @@ class CategoryEmbedding(nn.Module):
 
     def __init__(self, cardinalities: Sequence[int], widths: Sequence[int]) -> None:
         super().__init__()
-        self.tables = nn.ModuleList(
-            nn.Embedding(levels, width) for levels, width in zip(cardinalities, widths, strict=True)
-        )
-        for table in self.tables:
+        tables = [nn.Embedding(levels, width) for levels, width in zip(cardinalities, widths, strict=True)]
+        for table in tables:
             nn.init.normal_(table.weight, std=table.embedding_dim**-0.5)
             nn.init.zeros_(table.weight[0])
+        self.tables = nn.ModuleList(tables)
 
     def forward(self, codes: Tensor) -> list[Tensor]:
         """Return one (rows, width) for each column of codes, shape (rows, columns)."""
@@ -120,9 +125,7 @@ class Members(nn.Module):
         super().__init__()
         self.scaling = nn.Parameter(torch.randn(members, width))
         widths = [width, *hidden]
-        self.layers = nn.ModuleList(
-            nn.Linear(before, after) for before, after in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(widths))
         self.dropout = dropout
         bound = widths[-1] ** -0.5
         self.head = nn.Parameter(torch.empty(members, widths[-1], outputs).uniform_(-bound, bound))

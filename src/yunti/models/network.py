@@ -30,9 +30,10 @@ _PAD_TO = 16  # few distinct lengths: oneDNN prepares its kernels anew for every
 class Reader(Protocol):
     """What a network needs of its encoder; `yunti.data.encode.Encoder` is the usual one."""
 
-    streams: tuple[Stream, ...]
-    edges: NDArray[np.float32]
-
+    @property
+    def streams(self) -> tuple[Stream, ...]: ...  # noqa: D102
+    @property
+    def edges(self) -> NDArray[np.float32]: ...  # noqa: D102
     @property
     def number_width(self) -> int: ...  # noqa: D102
     @property
@@ -116,7 +117,10 @@ class Network(Model):
         """
         if self._module is None:
             raise RungError(
-                self.blueprint.name, "a network must be trained or restored before it is used", "it is empty", "train it"
+                self.blueprint.name,
+                "a network must be trained or restored before it is used",
+                "it is empty",
+                "train it",
             )
         return self._module
 
@@ -191,7 +195,9 @@ class Network(Model):
     def parts(self) -> Parts:
         """Return encoder, module and plan."""
         if self._design is None:
-            raise RungError(self.blueprint.name, "a network must be trained before it is saved", "it is not", "train it")
+            raise RungError(
+                self.blueprint.name, "a network must be trained before it is saved", "it is not", "train it"
+            )
         arrays = {f"module/{name}": tensor.cpu().numpy() for name, tensor in self.module.state_dict().items()}
         arrays |= {f"reader/{name}": values for name, values in self.reader.arrays().items()}
         return Parts(

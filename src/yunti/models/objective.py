@@ -13,7 +13,9 @@ from torch import Tensor
 
 from yunti.specs import TaskSpec
 
-_SKEWED = 4.0  # an exponential distribution has skewness 2: only clearly heavier tails are worth the bias of a logarithm
+_SKEWED = (
+    4.0  # an exponential distribution has skewness 2: only clearly heavier tails are worth the bias of a logarithm
+)
 _CALIBRATION_ROWS = 100
 
 
@@ -69,7 +71,8 @@ class Objective:
         members = outputs.shape[1]
         wanted = target[:, None].expand(-1, members)
         if not self.is_classification:
-            return F.l1_loss(outputs[..., 0], wanted) if self.task.metric == "mae" else F.mse_loss(outputs[..., 0], wanted)
+            loss = F.l1_loss if self.task.metric == "mae" else F.mse_loss
+            return loss(outputs[..., 0], wanted)
         weights = None if self._weights is None else self._weights.to(outputs.device)
         return F.cross_entropy(
             outputs.flatten(0, 1), wanted.reshape(-1), weight=weights, label_smoothing=self.smoothing

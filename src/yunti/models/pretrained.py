@@ -49,7 +49,9 @@ class Base:
     @property
     def width(self) -> int:
         """Numbers of a row's vector."""
-        return int(self._model.config.hidden_size)
+        config: Any = self._model.config
+        sizes = getattr(config, "hidden_sizes", None)
+        return int(sizes[-1] if sizes else config.hidden_size)
 
     def features(self, rows: Sequence[str] | NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return one vector a row, the mean over its tokens or patches, shape (rows, width).
@@ -166,7 +168,7 @@ class PretrainedReader:
 
     def _loaded(self) -> Base:
         if self._base is None:
-            raise RungError("pretrained", "the pretrained model must be loaded first", "it is not", "train or restore it")
+            raise RungError("pretrained", "the pretrained model must be loaded first", "it is not", "train the rung")
         return self._base
 
     def _read(self, column: object) -> NDArray[np.float32]:

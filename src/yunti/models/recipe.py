@@ -1,4 +1,4 @@
-"""How a network wishes to be trained: plain numbers that a rung derives; the engine in `yunti.training` follows them."""
+"""How a network wishes to be trained: plain numbers that a rung derives and the engine in `yunti.training` follows."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Memory(Part):
         self.forwards = nn.ModuleList(nn.LSTM(size, width, batch_first=True) for size in inputs)
         self.backwards = nn.ModuleList(nn.LSTM(size, width, batch_first=True) for size in inputs)
         self.dropout = nn.Dropout(dropout)
-        self.attention = nn.Linear(2 * width, 1)
+        self.attention = nn.Linear(2 * width, 1, bias=False)
         for layer in (*self.forwards, *self.backwards):
             _remember(layer)
 
@@ -79,13 +79,13 @@ def _turn(steps: Tensor, order: Tensor) -> Tensor:
 def _remember(layer: nn.LSTM) -> None:
     """Begin with an open forget gate (Jozefowicz et al., 2015) and orthogonal recurrence (Saxe et al., 2014)."""
     width = layer.hidden_size
-    for name, parameter in layer.named_parameters():
-        if "weight_hh" in name:
-            for gate in range(4):
-                nn.init.orthogonal_(parameter[gate * width : (gate + 1) * width])
-        elif "weight_ih" in name:
-            nn.init.xavier_uniform_(parameter)
-        else:
-            nn.init.zeros_(parameter)
     with torch.no_grad():
-        layer.bias_ih_l0[width : 2 * width] = 1.0
+        for name, parameter in layer.named_parameters():
+            if "weight_hh" in name:
+                for gate in range(4):
+                    nn.init.orthogonal_(parameter[gate * width : (gate + 1) * width])
+            elif "weight_ih" in name:
+                nn.init.xavier_uniform_(parameter)
+            else:
+                parameter.zero_()
+                parameter[width : 2 * width] = 0.5  # of both biases, which are added

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import final
+from typing import cast, final
 
 import torch
 import torch.nn.functional as F
@@ -97,7 +97,10 @@ class Filters(Part):
         for after in widths:
             stages.append(nn.ModuleList(_stage(channels, after, blocks, size)))
             channels = after
-        self.stages = nn.ModuleList(stages).to(memory_format=torch.channels_last)
+        self.stages = nn.ModuleList(stages)
+        for parameter in self.stages.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return shape (rows, width)."""
@@ -108,7 +111,7 @@ class Filters(Part):
             if place and max(seen.shape[2:]) > 1:
                 seen = F.max_pool2d(seen, self.halving, ceil_mode=True)
                 there = None if there is None else F.max_pool2d(there, (2, 1), ceil_mode=True)
-            for block in stage:
+            for block in cast(nn.ModuleList, stage):
                 seen = block(seen, there)
         pooled = _pooled(seen, there)
         return torch.cat([pooled, _pooled(first, whole)], dim=1) if self.front is not None else pooled
@@ -139,8 +142,10 @@ def _folded(pictures: Tensor, stem: int) -> Tensor:
 
 
 def _pooled(seen: Tensor, there: Tensor | None) -> Tensor:
-    """Mean and maximum over all places that are there; the maximum is not below 0, as after a positive part."""
+    """Mean and maximum over all places that are there; zeros for a row without any."""
     if there is None:
         return torch.cat([seen.mean(dim=(2, 3)), seen.amax(dim=(2, 3))], dim=1)
-    count = there.sum(dim=(2, 3)).clamp(min=1) * seen.shape[3]
-    return torch.cat([seen.sum(dim=(2, 3)) / count, seen.amax(dim=(2, 3))], dim=1)
+    count = there.sum(dim=(2, 3))
+    highest = seen.masked_fill(there == 0, -torch.inf).amax(dim=(2, 3))
+    mean = seen.sum(dim=(2, 3)) / (count.clamp(min=1) * seen.shape[3])
+    return torch.cat([mean, torch.where(count > 0, highest, 0.0)], dim=1)

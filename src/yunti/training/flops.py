@@ -20,7 +20,7 @@ def flops_per_row(network: Network, batch: Batch, target: Tensor) -> float:
     counter = FlopCounterMode(display=False, custom_mapping=_recurrent())
     network.module.train()
     with counter:
-        network.loss(batch, target).backward()
+        torch.autograd.backward(network.loss(batch, target))
     network.module.zero_grad(set_to_none=True)
     return float(counter.get_total_flops()) / max(1, len(target))
 

@@ -51,6 +51,14 @@ def optimisers_for(module: nn.Module, recipe: Recipe) -> list[Optimizer]:
     return [*made, Muon(muon)] if muon else made
 
 
+def update(optimisers: Iterable[Optimizer], module: nn.Module, clip: float) -> None:
+    """Clip the gradient's norm, let every optimiser take a step, and clear the gradients."""
+    nn.utils.clip_grad_norm_(module.parameters(), clip)
+    for optimiser in optimisers:
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+
+
 def set_rate(optimisers: Iterable[Optimizer], factor: float) -> None:
     """Set every group's learning rate to this factor of its peak."""
     for optimiser in optimisers:

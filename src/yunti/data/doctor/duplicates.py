@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from yunti.data.doctor import minhash
 from yunti.data.doctor.sheet import Sheet
 from yunti.data.evidence import count_text
+from yunti.data.store import text_blocks
 from yunti.data.table import Categories, Column, Images, Numbers, Ragged, Texts
 from yunti.records import Finding
 from yunti.specs import ColumnSpec
 
 _LONG_TEXT = 60  # characters from which a text identifies its row by itself
-_MOST_LETTERS = 150_000_000  # beyond, only texts that are equal but for case and blanks are found
+_MOST_BYTES = 200_000_000  # beyond, only texts that are equal but for case and blanks are found
 _SMALL_SIDE = 32  # smaller pictures of different things look alike too often
 _MOST_PICTURES = 200_000  # beyond, only equal pictures are found
 _ALIKE_PIXELS = 3.0  # mean difference of grey levels (of 255) in a 32×32 thumbnail that still counts as the same
@@ -63,9 +64,11 @@ def find_duplicates(sheet: Sheet, inputs: Sequence[ColumnSpec]) -> Clusters:
         exact, loose = _keys(values)
         keys, near = _mixed(keys ^ exact), _mixed(near ^ loose)
         chance *= _chance(values)
-    exact_codes, near_codes = _codes(keys, sheet.usable), _codes(near, sheet.usable)
+    exact_codes = _codes(keys, sheet.usable)
+    near_codes = exact_codes if np.array_equal(keys, near) else _codes(near, sheet.usable)
     findings = [*_tell_exact(sheet, exact_codes), *_tell_conflicts(sheet, exact_codes)]
-    findings += _tell_near(sheet, exact_codes, near_codes)
+    if near_codes is not exact_codes:
+        findings += _tell_near(sheet, exact_codes, near_codes)
     sizes = np.bincount(near_codes)
     if not content and sizes[sizes > 1].sum() > _CROWD * len(near_codes) and _by_chance(sizes, chance):
         count = int((sizes[sizes > 1] - 1).sum())
@@ -110,20 +113,27 @@ def _keys(column: Column) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         case Texts(values):
             return _text_keys(values)
         case Images(pixels, _):
-            key = np.array([_digest(picture) for picture in pixels], dtype=np.uint64)
+            key = np.array([_digest(picture.tobytes()) for picture in pixels], dtype=np.uint64)
             return key, _picture_keys(pixels, key)
         case Ragged(values, offsets):
-            key = np.array([_digest(values[start:stop]) for start, stop in pairwise(offsets)], dtype=np.uint64)
+            key = np.array(
+                [_digest(values[start:stop].tobytes()) for start, stop in pairwise(offsets)], dtype=np.uint64
+            )
             return key, key
 
 
 def _text_keys(values: pa.LargeStringArray) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    exact = pc.dictionary_encode(pc.fill_null(values, "")).indices.to_numpy().astype(np.uint64)
+    exact = np.concatenate([_text_digests(block) for block in text_blocks(values, None)])
+    if values.nbytes > _MOST_BYTES:
+        return exact, np.concatenate([_text_digests(minhash.normalised(block)) for block in text_blocks(values, None)])
     encoded = pc.dictionary_encode(minhash.normalised(values))
     texts, codes = encoded.dictionary, encoded.indices.to_numpy()
-    if pc.sum(pc.utf8_length(texts)).as_py() <= _MOST_LETTERS:
-        codes = _linked(len(texts), *minhash.near_pairs(texts))[codes]
-    return _mixed(exact), _mixed(codes.astype(np.uint64))
+    codes = _linked(len(texts), *minhash.near_pairs(texts))[codes]
+    return exact, _mixed(codes.astype(np.uint64))
+
+
+def _text_digests(texts: pa.LargeStringArray) -> NDArray[np.uint64]:
+    return np.array([_digest((text or "").encode()) for text in texts.to_pylist()], dtype=np.uint64)
 
 
 def _picture_keys(pixels: NDArray[np.uint8], exact: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -257,5 +267,5 @@ def _mixed(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return keys ^ (keys >> np.uint64(31))
 
 
-def _digest(values: NDArray[Any]) -> int:
-    return int.from_bytes(hashlib.blake2b(values.tobytes(), digest_size=8).digest(), "little")
+def _digest(content: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")

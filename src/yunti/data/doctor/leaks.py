@@ -20,6 +20,8 @@ _AUC, _ACCURACY, _R2 = 0.99, 0.985, 0.999
 _SUSPECT_R2 = 0.995
 _LEAST = 20  # rows below which a one-to-one match may be chance
 _LEAST_OF_CLASS = 10  # held-out rows of a class, for its AUC to say anything
+_LEAST_DRAWN = 100  # rows below which a perfect threshold may be chance, or all there is to learn
+_FEW_VALUES = 64
 _MOST_SUMMED = 100  # columns that are tried as terms of a sum
 _TOLERANCE = 1e-6
 _OUTCOME = re.compile(
@@ -70,60 +72,100 @@ def _single_columns(sheet: Sheet, answers: Answers, passed_over: frozenset[str])
 def _class_leak(values: NDArray[np.float64], target: NDArray[np.float64], first: NDArray[np.bool_]) -> tuple[str, bool]:
     if one_to_one(values, target) and np.bincount(target.astype(np.int64)).max() <= len(target) - 5:
         return "each of its values goes with one class", True
-    bins = _bins(values, first)
+    if len(values) < _LEAST_DRAWN:
+        return "", False
     codes = target.astype(np.int64)
-    held = np.bincount(codes[~first], minlength=int(codes.max()) + 1)
-    classes = np.flatnonzero(held >= _LEAST_OF_CLASS)
+    held = codes[~first]
+    counts = np.bincount(held, minlength=int(codes.max()) + 1)
+    classes = np.flatnonzero(counts >= _LEAST_OF_CLASS)
     if len(classes) < 2:
         return "", False
-    shape = (int(bins.max()) + 1, len(held))
-    seen, asked = np.zeros(shape), np.zeros(shape)
-    np.add.at(seen, (bins[first], codes[first]), 1)
-    np.add.at(asked, (bins[~first], codes[~first]), 1)
-    prior = (seen.sum(axis=0) + 1) / (seen.sum() + len(held))
-    chances = (seen + prior) / (seen.sum(axis=1, keepdims=True) + 1)
-    auc = float(np.mean([_auc(chances[:, each], asked[:, each], asked.sum(axis=1)) for each in classes]))
-    right = asked[np.arange(len(asked)), chances.argmax(axis=1)]
-    hits = np.bincount(chances.argmax(axis=1), weights=right, minlength=len(held))
-    accuracy = float(np.mean(hits[classes] / held[classes]))
+    chances = _chances(values, codes, first, len(counts))
+    auc = float(np.mean([area_under_curve(chances[:, each], held == each) for each in classes]))
+    guess = chances.argmax(axis=1)
+    accuracy = float(np.mean([(guess[held == each] == each).mean() for each in classes]))
     if auc <= _AUC:
         return "", False
     return f"alone it reaches an AUC of {auc:.3f} on held-out rows", accuracy >= _ACCURACY
+
+
+def _chances(
+    values: NDArray[np.float64], codes: NDArray[np.int64], first: NDArray[np.bool_], classes: int
+) -> NDArray[np.float64]:
+    """Predict the classes of the held-out half from one column, as the first half has them.
+
+    Few distinct values: how often each class goes with the value. Many: half the class of the nearest value, half the
+    classes of the nine around it, so that a sharp threshold is seen as sharply as the rows allow.
+
+    Returns:
+        Shape (held-out rows, classes).
+    """
+    known = np.unique(values[~np.isnan(values)])
+    if len(known) <= _FEW_VALUES:
+        place = np.where(np.isnan(values), len(known), np.searchsorted(known, values))
+        seen = np.zeros((len(known) + 1, classes))
+        np.add.at(seen, (place[first], codes[first]), 1)
+        prior = (seen.sum(axis=0) + 1) / (seen.sum() + classes)
+        return np.asarray(((seen + prior) / (seen.sum(axis=1, keepdims=True) + 1))[place[~first]])
+    order = np.flatnonzero(first)[np.argsort(values[first], kind="stable")]  # missing values stand last
+    line = np.where(np.isnan(values[order]), np.inf, values[order])
+    asked = np.where(np.isnan(values[~first]), np.inf, values[~first])
+    one = np.eye(classes)[codes[order]]
+    right = np.clip(np.searchsorted(line, asked), 0, len(line) - 1)
+    left = np.clip(right - 1, 0, None)
+    with np.errstate(invalid="ignore"):  # inf − inf where values are missing: those match on the right
+        nearest = np.where(np.abs(asked - line[left]) < np.abs(line[right] - asked), left, right)
+    total = np.concatenate([np.zeros((1, classes)), np.cumsum(one, axis=0)])
+    low, high = np.clip(right - 4, 0, None), np.clip(right + 5, None, len(line))
+    around = (total[high] - total[low]) / (high - low)[:, None]
+    return np.asarray(0.5 * one[nearest] + 0.5 * around)
 
 
 def _value_leak(values: NDArray[np.float64], target: NDArray[np.float64], first: NDArray[np.bool_]) -> tuple[str, bool]:
     known = ~np.isnan(values)
     if known.mean() < 0.5 or (known & first).sum() < _LEAST or (known & ~first).sum() < _LEAST:
         return "", False
-    places, inverse = np.unique(values[known & first], return_inverse=True)
-    means = np.bincount(inverse, weights=target[known & first]) / np.bincount(inverse)
     held = known & ~first
-    guess = np.interp(values[held], places, means)
-    spread = float(((target[held] - target[held].mean()) ** 2).sum())
-    r2 = 1 - float(((target[held] - guess) ** 2).sum()) / spread if spread > 0 else 0.0
+    ranks = np.searchsorted(np.sort(target), target) / len(target)
+    r2 = max(
+        _explained(np.interp(values[held], *_curve(values[known & first], target[known & first])), target[held]),
+        _explained(np.interp(values[held], *_curve(values[known & first], ranks[known & first])), ranks[held]),
+        _explained(_line(values[known & first], target[known & first], values[held]), target[held]),
+    )
     return (f"alone it explains R² = {r2:.4f} of held-out rows", r2 > _R2) if r2 > _SUSPECT_R2 else ("", False)
 
 
-def _bins(values: NDArray[np.float64], first: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Cut a column into bins by the values of one half: each value by itself where they are few; missing is a bin."""
-    missing = np.isnan(values)
-    known = np.unique(values[~missing])
-    if len(known) > 64:
-        count = int(np.clip((first & ~missing).sum() / 25, 8, 64))
-        known = np.unique(np.quantile(values[first & ~missing], np.linspace(0, 1, count + 1)[1:-1]))
-        return np.where(missing, len(known) + 1, np.searchsorted(known, values, side="left")).astype(np.int64)
-    return np.where(missing, len(known), np.searchsorted(known, values)).astype(np.int64)
+def _curve(values: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean of the target at every value, in their order."""
+    places, inverse = np.unique(values, return_inverse=True)
+    return places, np.bincount(inverse, weights=target) / np.bincount(inverse)
 
 
-def _auc(chances: NDArray[np.float64], positive: NDArray[np.float64], total: NDArray[np.float64]) -> float:
-    """Area under the ROC curve from counts per bin; ties count half."""
-    order = np.argsort(chances)
-    levels, place = np.unique(chances[order], return_inverse=True)
-    right = np.bincount(place, weights=positive[order], minlength=len(levels))
-    wrong = np.bincount(place, weights=(total - positive)[order], minlength=len(levels))
-    below = np.cumsum(wrong) - wrong
+def _line(values: NDArray[np.float64], target: NDArray[np.float64], asked: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Least-squares line through some rows, at other values."""
+    centred = values - values.mean()
+    spread = float((centred**2).sum())
+    slope = float((centred * target).sum()) / spread if spread > 0 else 0.0
+    return np.asarray(target.mean() + slope * (asked - values.mean()))
+
+
+def _explained(guess: NDArray[np.float64], target: NDArray[np.float64]) -> float:
+    spread = float(((target - target.mean()) ** 2).sum())
+    return 1 - float(((target - guess) ** 2).sum()) / spread if spread > 0 else 0.0
+
+
+def area_under_curve(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+    """Area under the ROC curve; ties count half.
+
+    Example:
+        >>> area_under_curve(np.array([0.1, 0.4, 0.4, 0.9]), np.array([False, True, False, True]))
+        0.875
+    """
+    _, place = np.unique(scores, return_inverse=True)
+    right = np.bincount(place, weights=positive)
+    wrong = np.bincount(place, weights=~positive)
     pairs = right.sum() * wrong.sum()
-    return float((right * (below + wrong / 2)).sum() / pairs) if pairs else 0.5
+    return float((right * (np.cumsum(wrong) - wrong / 2)).sum() / pairs) if pairs else 0.5
 
 
 def _sums(sheet: Sheet, answers: Answers, passed_over: frozenset[str]) -> Iterator[Finding]:

@@ -10,11 +10,13 @@ from yunti.ladders.prediction import (
     recurrent,
     resnet,
     transformer,
+    tree,
 )
 from yunti.ladders.rung import Rung
 
 LADDER: tuple[Rung, ...] = (
     constant.RUNG,
+    tree.RUNG,
     boosting.RUNG,
     mlp.RUNG,
     convnet.RUNG,

@@ -22,7 +22,7 @@ from yunti.ladders.prediction.growth import (
     outputs_of,
 )
 from yunti.ladders.prediction.judge import Judge, Scale, log_softmax, logits_of, scale_of, wants_logarithm
-from yunti.ladders.prediction.matrices import matrices, matrix_of
+from yunti.ladders.prediction.matrices import matrices
 from yunti.ladders.rung import Rung
 from yunti.models.contract import Estimator, Model, Parts, Size, Watch
 from yunti.seeds import generator, seed_for
@@ -88,17 +88,18 @@ class Boosting(Estimator):
         from yunti.models.features import Features
 
         self._features = features = Features(self.spec, "raw")
-        features.fit(train.table, train.target, seed_for(self.spec.seed, "boosting", "features"), watch.part(0.0, 0.1))
+        features.fit(train.table, train.target)
+        watch.tell(0.1)
         width, outputs = len(features.names), outputs_of(self.spec.task)
         wanted = growth_for(self.spec.task, len(train), width, self._size.dial)
         growth = fitting(wanted, width, outputs, watch.left, cores())
         task = self.spec.task
         rows = Rows(
-            matrix_of(features, train.table.take(slice(0, growth.rows))),
+            features.transform(train.table.take(slice(0, growth.rows))),
             np.asarray(train.target[: growth.rows]),
             class_weights(task, train.target[: growth.rows]),
         )
-        held = Rows(matrix_of(features, valid.table), np.asarray(valid.target), class_weights(task, valid.target))
+        held = Rows(features.transform(valid.table), np.asarray(valid.target), class_weights(task, valid.target))
         fitter = Fitter(self.spec, features.levels, growth)
         if task.name == "regression":
             self._scale = fitter.choose_scale(rows, held, watch.part(0.1, 0.15, watch.left / 6))

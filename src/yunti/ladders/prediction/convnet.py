@@ -74,7 +74,7 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
         **REASONS,
         "widths": f"channels of each stage, times the dial {size.dial:g}; each stage halves the picture or the steps",
         "stems": "larger pictures are folded into channels first: full size costs most and tells least",
-        "optimiser": f"Muon learns convolutions in fewer epochs, and pays where batches are large: from {MUON_ROWS} rows",
+        "optimiser": f"Muon learns convolutions in fewer epochs; it pays with large batches: from {MUON_ROWS} rows",
     }
     return Design(shape, recipe, reasons)
 
@@ -104,7 +104,7 @@ def _stem(stream: Stream) -> int:
 RUNG = Rung(
     name="convnet",
     era="deep",
-    idea="small filters slide over pictures, words, spectrograms and sequences, and what they find is pooled",
+    idea="Small filters slide over pictures, words, spectrograms and sequences, and what they find is pooled.",
     source="LeCun et al., 1998; Kim, 2014, arXiv 1408.5882; Ioffe and Szegedy, 2015, arXiv 1502.03167",
     unfit_for=unfit_for,
     build=build,

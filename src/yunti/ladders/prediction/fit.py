@@ -1,4 +1,4 @@
-"""What the network rungs derive alike: when they cannot serve, and batch, epochs, smoothing and augmentation by data."""
+"""What the network rungs derive alike: when they cannot serve; batch, epochs, smoothing and augmentation by data."""
 
 from __future__ import annotations
 

@@ -75,14 +75,12 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
 
 def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Module:
     """Make the module."""
-    from yunti.models.inputs import TablePart, plain_part
-    from yunti.models.layers import Fused, Members, Part
+    from yunti.models.inputs import plain_part, table_parts
+    from yunti.models.layers import Fused, Members
 
-    parts: list[Part] = []
-    if reader.number_width or reader.cardinalities:
-        parts.append(TablePart(reader, shape["number_width"]))
-    for stream in reader.streams:
-        parts.append(plain_part(stream, shape["token_width"] if stream.kind == "text" else shape["stream_width"]))
+    parts = table_parts(reader, shape["number_width"])
+    widths = {"text": shape["token_width"]}
+    parts.extend(plain_part(stream, widths.get(stream.kind, shape["stream_width"])) for stream in reader.streams)
     width = sum(part.width for part in parts)
     hidden = [shape["width"]] * shape["depth"]
     return Fused(parts, Members(width, hidden, shape["members"], outputs, shape["dropout"]))
@@ -91,7 +89,7 @@ def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Modul
 RUNG = Rung(
     name="mlp",
     era="deep",
-    idea="layers of neurons on embedded columns, as an ensemble of networks that share nearly all their weights",
+    idea="Layers of neurons on embedded columns, as an ensemble of networks that share nearly all their weights.",
     source="Gorishniy et al., 2025, TabM, arXiv 2410.24210; Holzmüller et al., 2024, RealMLP, arXiv 2407.04491",
     unfit_for=unfit_for,
     build=build,

@@ -95,8 +95,8 @@ def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Modul
     from yunti.models.layers import Fused, Members
 
     parts = table_parts(reader, shape["number_width"])
-    for stream in reader.streams:
-        parts.append(plain_part(stream, shape["token_width"] if stream.kind == "text" else shape["stream_width"]))
+    widths = {"text": shape["token_width"]}
+    parts.extend(plain_part(stream, widths.get(stream.kind, shape["stream_width"])) for stream in reader.streams)
     width = sum(part.width for part in parts)
     return Fused(parts, Members(width, [shape["width"]], shape["members"], outputs, shape["dropout"]))
 
@@ -104,7 +104,7 @@ def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Modul
 RUNG = Rung(
     name="pretrained",
     era="large",
-    idea="a pretrained model reads texts or pictures; only a small network on top of it is trained",
+    idea="A pretrained model reads texts or pictures; only a small network on top of it is trained.",
     source="Kornblith et al., 2019, Do better ImageNet models transfer better?; Wolf et al., 2020, Transformers",
     unfit_for=unfit_for,
     build=build,

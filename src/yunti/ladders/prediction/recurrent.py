@@ -96,7 +96,7 @@ def _fold(length: int) -> int:
 RUNG = Rung(
     name="recurrent",
     era="deep",
-    idea="LSTM layers read a row step by step, forwards and backwards, and keep what matters",
+    idea="LSTM layers read a row step by step, forwards and backwards, and keep what matters.",
     source="Hochreiter and Schmidhuber, 1997, Long short-term memory; Graves and Schmidhuber, 2005",
     unfit_for=unfit_for,
     build=build,

@@ -80,7 +80,7 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
         "wider from 20,000 rows on",
         "blocks": "two a stage, as in ResNet-18",
         "stems": "larger pictures are folded into channels first: full size costs most and tells least",
-        "optimiser": f"Muon learns convolutions in fewer epochs, and pays where batches are large: from {MUON_ROWS} rows",
+        "optimiser": f"Muon learns convolutions in fewer epochs; it pays with large batches: from {MUON_ROWS} rows",
     }
     return Design(shape, recipe, reasons)
 
@@ -95,8 +95,10 @@ def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Modul
     if reader.number_width or reader.cardinalities:
         width, blocks = shape["table_width"], shape["table_blocks"]
         parts.append(ResidualTable(reader, shape["number_width"], width, blocks, shape["dropout"]))
-    for stream in reader.streams:
-        parts.append(Filters(stream, shape["widths"], shape["blocks"], shape["stems"][stream.key], shape["front"]))
+    parts.extend(
+        Filters(stream, shape["widths"], shape["blocks"], shape["stems"][stream.key], shape["front"])
+        for stream in reader.streams
+    )
     hidden = 128 if len(parts) > 1 else 0
     return Fused(parts, Head(sum(part.width for part in parts), hidden, outputs, shape["dropout"]))
 
@@ -110,7 +112,7 @@ def _stem(stream: Stream) -> int:
 RUNG = Rung(
     name="resnet",
     era="deep",
-    idea="many layers, each of which adds a little to what came in, so that depth does no harm",
+    idea="Many layers, each of which adds a little to what came in, so that depth does no harm.",
     source="He et al., 2016, arXiv 1512.03385; Gorishniy et al., 2021, arXiv 2106.11959",
     unfit_for=unfit_for,
     build=build,

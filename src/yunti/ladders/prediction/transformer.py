@@ -72,7 +72,7 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     reasons = {
         **REASONS,
         "width": f"times the dial {size.dial:g}, in heads of {_HEAD}; narrower for tables and below 2,000 rows",
-        "depth": "two blocks for text, three for tables, four for pictures and sounds, where tokens begin as raw signal",
+        "depth": "two blocks for text, three for tables, four for pictures and sounds, whose tokens are raw signal",
         "optimiser": f"Muon for hidden matrices pays where batches are large: from {MUON_ROWS} rows, not for tables",
         "folds": f"pixels, frames and steps are taken together so that a row has about {_TOKENS} tokens",
     }
@@ -105,7 +105,7 @@ def _fold(stream: Stream) -> int:
 RUNG = Rung(
     name="transformer",
     era="large",
-    idea="columns, words, patches and stretches of sound become tokens that attend to one another",
+    idea="Columns, words, patches and stretches of sound become tokens that attend to one another.",
     source="Vaswani et al., 2017, arXiv 1706.03762; Gorishniy et al., 2021, arXiv 2106.11959; "
     "Dosovitskiy et al., 2021, arXiv 2010.11929",
     unfit_for=unfit_for,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from yunti.data.table import Examples, Table
 from yunti.ladders.prediction.growth import class_weights
-from yunti.ladders.prediction.matrices import matrices, matrix_of
+from yunti.ladders.prediction.matrices import matrices
 from yunti.ladders.rung import Rung
 from yunti.models.contract import Estimator, Model, Parts, Size, Watch
 from yunti.seeds import seed_for
@@ -58,14 +58,14 @@ class DecisionTree(Estimator):
         from yunti.models.features import Features
 
         self._features = features = Features(self.spec, "raw")
-        features.fit(train.table, train.target, seed_for(self.spec.seed, "tree", "features"), watch.part(0.0, 0.2))
+        features.fit(train.table, train.target)
         rows = self._rows(len(train), len(features.names), watch.left)
-        matrix = matrix_of(features, train.table.take(slice(0, rows)))
+        matrix = features.transform(train.table.take(slice(0, rows)))
         target = np.asarray(train.target[:rows])
         watch.tell(0.3)
         full = self._grown(matrix, target, {"min_samples_split": SPLITS[0]})
         watch.tell(0.6)
-        cut = self._choose(full, matrix_of(features, valid.table), np.asarray(valid.target))
+        cut = self._choose(full, features.transform(valid.table), np.asarray(valid.target))
         self._tree = self._grown(matrix, target, cut)
         grown = [full.tree_.n_node_samples.sum(), self._tree.tree_.n_node_samples.sum()]
         self._train_flops = float(sum(grown) * matrix.shape[1] * np.log2(max(2, rows)))
