@@ -5,7 +5,6 @@ Fields may be added, never renamed: people keep these files.
 
 from __future__ import annotations
 
-import functools
 import json
 import math
 import os
@@ -178,13 +177,6 @@ class ClimbRecord:
 Record = TypeVar("Record")
 
 
-@functools.cache
-def _adapter(kind: type[Any]) -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(kind)
-
-
 def to_json(record: Any) -> str:
     """Write a frozen record as indented JSON; NaN and infinities become null."""
     return json.dumps(_finite(asdict(record)), indent=2, ensure_ascii=False) + "\n"
@@ -198,10 +190,10 @@ def from_json(kind: type[Record], text: str, where: str = "climb.json") -> Recor
     Raises:
         SourceError: the text is not JSON, or a field is missing or of another type.
     """
-    from pydantic import ValidationError
+    from pydantic import TypeAdapter, ValidationError
 
     try:
-        record: Record = _adapter(kind).validate_json(text)
+        record: Record = TypeAdapter(kind).validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"

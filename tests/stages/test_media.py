@@ -12,8 +12,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 from PIL import Image
-from raws import found, looked, prepared, raw_of, write_csv
 
+from raws import found, looked, prepared, raw_of, write_csv
 from yunti.data import audio, images
 from yunti.data.kinds import find_kinds
 from yunti.data.media import in_parallel

@@ -193,6 +193,8 @@ def test_a_last_row_that_is_whole_stays(tmp_path: Path, last: str) -> None:
         ('a,b\n5" pipe,1\n"C:\\dir\\",2\n', [['5" pipe', "1"], ["C:\\dir\\", "2"]]),
         ("country,1990,1991,1992\nChina,1,2,3\n", [["China", "1", "2", "3"]]),
         ("0,1,2\n0.5,0.1,0.7\n", [["0.5", "0.1", "0.7"]]),
+        (",0,1\n0,a,0.7\n1,b,0.8\n", [["0", "a", "0.7"], ["1", "b", "0.8"]]),
+        ("name,2020\nBob,5\nAnn,6\n", [["Bob", "5"], ["Ann", "6"]]),
         ("a,b\r1,2\r3,4\r", [["1", "2"], ["3", "4"]]),
         ("a,b\n1,2\n   \n3,4\n", [["1", "2"], ["3", "4"]]),
     ],
@@ -547,6 +549,13 @@ def test_arrays_bring_their_own_split(tmp_path: Path, names: str) -> None:
     assert raw.target is not None
     assert raw.arrow[raw.target].to_pylist() == labels.tolist()
     np.testing.assert_array_equal(next(iter(raw.arrays.values())), signals.swapaxes(1, 2))
+
+
+def test_arrays_of_one_part_have_the_columns_of_all_parts(tmp_path: Path) -> None:
+    raw = read_raw(saved(tmp_path / "a.npz", x_test=np.zeros(3), y_test=np.arange(3)), tmp_path / "work")
+    assert (raw.arrow.column_names, raw.parts, raw.target) == (["x", "y"], None, "y")
+    raw = read_raw(saved(tmp_path / "b.npz", test_score=np.zeros(3), age=np.arange(3)), tmp_path / "work")
+    assert raw.arrow.column_names == ["test_score", "age"]
 
 
 def test_sequences_of_unequal_parts_are_padded(tmp_path: Path) -> None:

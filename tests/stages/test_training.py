@@ -188,7 +188,7 @@ def test_an_erased_square_is_grey():
 def test_sounds_are_masked_rolled_and_stretched_within_their_length():
     mask = torch.arange(30)[None] < torch.tensor([[30], [20], [1], [0]])
     batch = {"audio.0": torch.randn(4, 30, 12) * mask[..., None], "audio.0.mask": mask}
-    wish = Augment(mask=0.3, roll=2, stretch=0.2, noise=0.1)
+    wish = Augment(mask=0.3, warp=0.2, tilt=0.3, stretch=0.2, noise=0.1)
     changed = augmented(batch, [SOUND], wish, random_at())
     steps, there = changed["audio.0"], changed["audio.0.mask"]
     assert steps.shape == (4, 30, 12)

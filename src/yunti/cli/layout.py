@@ -17,6 +17,7 @@ LABEL_WIDTH = 11
 NAME_WIDTH = 30
 MOST_FINDINGS = 12
 MOST_COLUMNS = 24
+MOST_REASON_LINES = 2
 COST_HEADS = ("time", "memory", "params", "size")
 SEVERITY_STYLES: dict[Severity, str] = {"broken": "red", "left out": "yellow", "warning": "yellow", "note": "dim"}
 
@@ -209,19 +210,21 @@ def _cost_cells(cost: Cost) -> tuple[str, str, str, str]:
 
 def _rung_lines(rung: RungRecord, head: str, cells: str, width: int, chosen: bool) -> Iterator[Text]:
     style = "bold green" if chosen else "" if rung.status == "done" else "red" if rung.status == "failed" else "dim"
-    note = "chosen" if chosen else "" if rung.status == "done" else rung.status
-    reason = f"{note}: {rung.reason}" if note and rung.reason else note or rung.reason
+    told = ": ".join(part for part in ("" if rung.status == "done" else rung.status, rung.reason) if part)
+    note = "; ".join(part for part in ("chosen" if chosen else "", told) if part)
     indent = cell_len(head)
-    room = width - indent - cell_len(cells) - 2
-    if cells and cell_len(reason) <= room:
-        yield Text(f"{head}{cells}  {reason}".rstrip(), style=style)
+    if cells and cell_len(note) <= width - indent - cell_len(cells) - 2:
+        yield Text(f"{head}{cells}  {note}".rstrip(), style=style)
         return
     if cells:
         yield Text(head + cells, style=style)
-        if chosen and not rung.reason:  # the arrow says it
-            return
         head = " " * indent
-    for first, rest in zip_longest([head], wrapped(reason, max(20, width - indent)), fillvalue=" " * indent):
+    lines = wrapped(
+        told if cells else note, max(20, width - indent - 2)
+    )  # where the arrow has a line, it says "chosen"
+    if len(lines) > MOST_REASON_LINES:
+        lines = [*lines[: MOST_REASON_LINES - 1], lines[MOST_REASON_LINES - 1].rstrip(".") + " …"]
+    for first, rest in zip_longest([head], filter(None, lines), fillvalue=" " * indent):
         yield Text(set_cell_size(first, indent) + rest, style=style)
 
 

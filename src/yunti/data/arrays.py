@@ -121,12 +121,18 @@ def read_arrays(name: str, arrays: Mapping[str, NDArray[Any]], workspace: Path) 
 
 
 def _parts(arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, NDArray[Any]]]:
-    """Sort arrays by the part that their names tell; without any train array, all are of one part."""
+    """Sort arrays by the part that their names tell; all are of no part where none is for training.
+
+    A file of one part alone (x_test, y_test) has the columns that a file of all parts has (x, y).
+    """
     parts: dict[str, dict[str, NDArray[Any]]] = {}
     for name, values in arrays.items():
         part, base = part_of(name)
         parts.setdefault(part, {})[base] = values
-    return parts if "train" in parts else {"": dict(arrays)} if arrays else {}
+    if "train" in parts:
+        return parts
+    alone = next(iter(parts.values())) if len(parts) == 1 else dict(arrays)
+    return {"": alone} if arrays else {}
 
 
 def part_of(name: str) -> tuple[str, str]:

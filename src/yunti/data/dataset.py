@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from yunti.data.look import Look, data_record, look
 from yunti.data.options import DataOptions
-from yunti.data.raw import BrokenRow
+from yunti.data.quarantine import write_quarantine
 from yunti.data.split import TEST, TRAIN, VALID
 from yunti.data.store import Stored, StoredColumns, read_rows, write_column, write_rows
 from yunti.data.table import Categories, Column, Examples, Numbers, Ragged, Table, Texts
@@ -104,7 +103,7 @@ def prepare(source: object, options: DataOptions, folder: Path, tell: Callable[[
     workspace.mkdir(parents=True)
     try:
         found = understand(source, options, workspace, tell, need_target=True)
-        _quarantine(folder.parent / "quarantine.jsonl", found.broken)
+        write_quarantine(folder.parent / "quarantine.jsonl", found.broken)
         layout = _lay_out(found, folder, options.seed, tell)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -226,11 +225,3 @@ def _in_training(
     return tuple(name for name, there in zip(classes, seen, strict=True) if there), np.append(codes, np.int32(-1))[
         values
     ]
-
-
-def _quarantine(path: Path, broken: Sequence[BrokenRow]) -> None:
-    if broken:
-        lines = [json.dumps(asdict(row), ensure_ascii=False) for row in broken]
-        write_atomic(path, "\n".join(lines) + "\n")
-    else:
-        path.unlink(missing_ok=True)

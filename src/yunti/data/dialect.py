@@ -242,7 +242,9 @@ def _must_not_be_data(trial: _Trial, name: str) -> None:
     fields = [(field.strip(), kind) for field, kind in zip(trial.header, trial.types, strict=True)]
     numeric = [field for field, kind in fields if _NUMBER.match(field) and _is_number(kind)]
     dated = any(_DATE.match(field) and pa.types.is_temporal(kind) for field, kind in fields)
-    if not dated and (not numeric or _counts(numeric)):
+    names = [field for field, _ in fields if field]
+    numbered = names == [str(place) for place in range(len(names))]  # as pandas names columns without names
+    if not dated and (not numeric or numbered or _counts(numeric)):
         return
     got = f"it looks like data ({_short(', '.join(trial.header))})"
     raise SourceError(name, "its first row must name the columns", got, "put a line with the columns' names on top")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from yunti.data import media, numbers, sequences, times
 from yunti.data.raw import Raw
-from yunti.data.strings import MISSING_AMONG_NUMBERS, Levels, as_strings, is_string, levels_of, plain
+from yunti.data.strings import MISSING_AMONG_NUMBERS, Levels, is_string, levels_of, plain, shortened
 from yunti.errors import ColumnError, OptionError, nearest
 from yunti.specs import KINDS, ColumnSpec, Kind
 
@@ -240,10 +240,7 @@ def _parsing_for(raw: Raw, name: str, asked: Kind, column: pa.ChunkedArray) -> d
     levels = levels_of(column, MISSING_AMONG_NUMBERS)
     parsing = _scalar_parsing(asked, levels, name, strings)
     if parsing is None:
-        found = (
-            f"row 1 and others hold values such as {levels.names[0].as_py()!r}" if len(levels.names) else "it is empty"
-        )
-        raise _other_kind(raw, name, asked, found)
+        raise _unreadable(raw, name, asked, levels)
     return parsing
 
 
@@ -262,12 +259,21 @@ def _scalar_parsing(asked: Kind, levels: Levels, name: str, strings: bool) -> di
     )
 
 
-def _other_kind(raw: Raw, name: str, asked: Kind, found: str) -> ColumnError:
-    return ColumnError(
-        raw.source, f"column {name!r} must be readable as {asked}", found, f"leave out --kind {name}={asked}"
+def _unreadable(raw: Raw, name: str, asked: Kind, levels: Levels) -> ColumnError:
+    """Point to the first row of the sample whose value is not of the kind that the user asks for."""
+    if len(levels.names) == 0:
+        return _other_kind(raw, name, asked, "it has no values")
+    unread = (
+        numbers.to_numbers(levels.names, {})[1] if asked == "number" else np.ones(len(levels.names), dtype=np.bool_)
     )
+    row = int(np.flatnonzero(np.append(unread, False)[levels.codes])[0])
+    value = levels.names[int(levels.codes[row])].as_py()
+    if len(levels) < len(raw):
+        return _other_kind(raw, name, asked, f"it holds values such as {shortened(value)!r}")
+    file, number = raw.place(row)
+    return _other_kind(raw, name, asked, f"it is {shortened(value)!r}", f"{file}, row {number}")
 
 
-def first_row_with(column: pa.ChunkedArray, value: str) -> int:
-    """Give the 0-based row that holds a string first."""
-    return int(pc.index(as_strings(column), pa.scalar(value, pa.large_string())).as_py())
+def _other_kind(raw: Raw, name: str, asked: Kind, found: str, where: str = "") -> ColumnError:
+    must = f"column {name!r} must be readable as {asked}"
+    return ColumnError(where or raw.source, must, found, f"leave out --kind {name}={asked}")

@@ -19,7 +19,8 @@ from yunti.data.join import joined
 from yunti.data.kinds import find_kinds
 from yunti.data.labels import labels_of
 from yunti.data.options import DataOptions
-from yunti.data.parse import TOLERATED, complete, keep_column, read_column
+from yunti.data.parse import complete, keep_column, read_column
+from yunti.data.quarantine import broken_rows, check_broken, tell_broken
 from yunti.data.raw import BrokenRow, Raw
 from yunti.data.read import read_raw
 from yunti.data.split import ASIDE, TEST, TRAIN, VALID, Parts, Wish, ready_parts, split
@@ -88,10 +89,10 @@ def understand(source: object, options: DataOptions, workspace: Path, tell: Tell
         answers = read_answers(raw, next(spec for spec in specs if spec.name == name), options.task)
     inputs = [spec for spec in specs if spec.role == "input" and (answers is None or spec.name != answers.spec.name)]
     inputs, table, facts = _read_columns(raw, inputs, options, workspace / "columns", tell)
-    broken = _broken_rows(raw, inputs, facts, answers)
+    broken = broken_rows(raw, inputs, facts, answers)
     usable = np.ones(len(raw), dtype=np.bool_) if answers is None else answers.known.copy()
     usable[list(broken)] = False
-    _check_broken(raw, len(broken) + len(raw.broken))
+    check_broken(raw, (*raw.broken, *broken.values()))
     sheet = Sheet(raw, tuple(inputs), table, facts, usable, answers, options.seed)
     examined = examine(sheet, options.keep, lambda fraction: tell("examining", 0.6 * fraction))
     used = [column for column in examined.columns if column.role == "input"]
@@ -99,7 +100,7 @@ def understand(source: object, options: DataOptions, workspace: Path, tell: Tell
     tell("examining", 0.9)
     groups = _codes(raw, options.group)
     parts = None if answers is None else split(_wish(sheet, answers, clusters, groups, options), options.seed)
-    findings = [*_tell_broken(raw, broken), *examined.findings, *clusters.findings]
+    findings = [*tell_broken((*raw.broken, *broken.values())), *examined.findings, *clusters.findings]
     if parts is not None and answers is not None:
         findings += _after_split(answers, clusters, parts)
     tell("examining", 1.0)
@@ -119,7 +120,7 @@ def _read(source: object, options: DataOptions, workspace: Path, tell: Tell) -> 
     raw = read_raw(source, _made(workspace / "source"))
     if options.test is not None:
         raw = joined(raw, read_raw(options.test, _made(workspace / "test")), workspace)
-    _check_broken(raw, len(raw.broken))
+    check_broken(raw, raw.broken)
     if len(raw) == 0:
         raise SourceError(raw.source, "it must hold rows", "it holds none", "give a source with data")
     tell("reading", 1.0)
@@ -199,56 +200,6 @@ def _unread(raw: Raw, spec: ColumnSpec) -> tuple[Facts, ColumnSpec]:
     present = len(column) - column.null_count
     evidence = f"{present:,} codes, nearly all distinct, such as {strings.shortened(str(first), 24)}"
     return Facts(present, 0, {}), replace(spec, evidence=evidence)
-
-
-def _broken_rows(
-    raw: Raw, specs: Sequence[ColumnSpec], facts: dict[str, Facts], answers: Answers | None
-) -> dict[int, BrokenRow]:
-    """Collect rows with a picture, a sound or an answer that cannot be read."""
-    reasons: dict[int, str] = {}
-    for spec in specs:
-        if spec.kind in ("image", "audio"):
-            reasons.update({row: f"{spec.name}: {reason}" for row, reason in facts[spec.name].wrong.items()})
-    if answers is not None:
-        said = f"target {answers.spec.name} must be a number"
-        reasons.update({row: f"{said}, but {reason}" for row, reason in answers.wrong.items()})
-    return {row: BrokenRow(*raw.place(row), reasons[row], _row_text(raw, row)) for row in sorted(reasons)}
-
-
-def _row_text(raw: Raw, row: int) -> str:
-    values = raw.arrow.slice(row, 1).to_pylist()[0] if raw.arrow.num_columns else {}
-    return strings.shortened(", ".join(f"{name}={value}" for name, value in values.items()), 500)
-
-
-def _check_broken(raw: Raw, broken: int) -> None:
-    """Stop where more than 5 % of the rows are broken.
-
-    Raises:
-        SourceError: they are.
-    """
-    rows = len(raw) + len(raw.broken)
-    if broken > TOLERATED * max(1, rows):
-        first = raw.broken[0] if raw.broken else None
-        example = f" (first: {first.file}, row {first.row}: {first.reason})" if first else ""
-        raise SourceError(
-            raw.source,
-            "at most 5 % of the rows may be broken",
-            f"{broken:,} of {rows:,} are ({broken / rows:.0%}){example}",
-            "correct the source, or say how it is to be read",
-        )
-
-
-def _tell_broken(raw: Raw, broken: dict[int, BrokenRow]) -> list[Finding]:
-    rows = [*raw.broken, *broken.values()]
-    if not rows:
-        return []
-    first = rows[0]
-    verb = "was" if len(rows) == 1 else "were"
-    message = (
-        f"{count_text(len(rows), 'row')} could not be read and {verb} set aside (see quarantine.jsonl): "
-        f"{first.file}, row {first.row}: {first.reason}"
-    )
-    return [Finding("broken", "broken", message, None, first.file, first.row, len(rows))]
 
 
 def _wish(

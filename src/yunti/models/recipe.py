@@ -19,7 +19,10 @@ class Augment:
         mirror: pictures are mirrored left to right half of the time, if the training rows allow it.
         erase: side of a grey square laid on a picture, as a share of its side (DeVries and Taylor, 2017, Cutout).
         mask: share of a spectrogram's bands and frames that is blanked (Park et al., 2019, SpecAugment).
-        roll: a spectrogram moves up or down by up to this many bands: other voices, other microphones.
+        warp: a spectrogram is stretched along its bands by up to this share and moved by up to half as much: a longer
+            or shorter throat (Jaitly and Hinton, 2013, Vocal tract length perturbation).
+        tilt: deviation of a smooth curve over the bands that is added to a spectrogram: another voice, microphone or
+            room (after Nam et al., 2022, FilterAugment).
         stretch: a sound or sequence is played faster or slower by up to this share.
         noise: standard deviation of noise added to spectrograms and sequences, which have unit deviation.
         drop: share of a text's tokens that are hidden as unknown.
@@ -29,7 +32,8 @@ class Augment:
     mirror: bool = False
     erase: float = 0.0
     mask: float = 0.0
-    roll: int = 0
+    warp: float = 0.0
+    tilt: float = 0.0
     stretch: float = 0.0
     noise: float = 0.0
     drop: float = 0.0

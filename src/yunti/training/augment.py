@@ -31,7 +31,8 @@ def augmented(batch: Batch, streams: Sequence[Stream], wish: Augment, random: to
                 mask = batch[f"{stream.key}.mask"]
                 steps, mask = _stretch(batch[stream.key], mask, wish.stretch, random)
                 if stream.kind == "audio":
-                    steps = _blank(_roll(steps, wish.roll, random), mask, wish.mask, random)
+                    steps = _tilt(_warp(steps, wish.warp, random), mask, wish.tilt, random)
+                    steps = _blank(steps, mask, wish.mask, random)
                 if wish.noise:
                     noise = torch.randn(steps.shape, generator=random).to(steps.device)
                     steps = (steps + wish.noise * noise) * mask[..., None]
@@ -122,12 +123,30 @@ def _stretch(steps: Tensor, mask: Tensor, share: float, random: torch.Generator)
     return moved * there[..., None], there
 
 
-def _roll(steps: Tensor, most: int, random: torch.Generator) -> Tensor:
-    if not most:
+def _warp(steps: Tensor, share: float, random: torch.Generator) -> Tensor:
+    """Stretch and move the bands of every row, with straight lines between them."""
+    if not share:
         return steps
     rows, _, bands = steps.shape
-    source = (torch.arange(bands) + _whole(rows, most, random)[:, None]).clamp(0, bands - 1).to(steps.device)
-    return steps.gather(2, source[:, None, :].expand_as(steps))
+    stretch = 1 + share * (2 * torch.rand(rows, 1, generator=random) - 1)
+    move = 0.5 * share * bands * (2 * torch.rand(rows, 1, generator=random) - 1)
+    source = (torch.arange(bands) * stretch + move).clamp(0, bands - 1).to(steps.device)
+    below = source.long().clamp(max=max(0, bands - 2))
+    part = (source - below)[:, None, :]
+    low = steps.gather(2, below[:, None, :].expand_as(steps))
+    high = steps.gather(2, (below + 1).clamp(max=bands - 1)[:, None, :].expand_as(steps))
+    return low + part * (high - low)
+
+
+def _tilt(steps: Tensor, mask: Tensor, deviation: float, random: torch.Generator) -> Tensor:
+    """Add the same sum of three slow cosines over the bands to all frames of a row."""
+    if not deviation:
+        return steps
+    rows, _, bands = steps.shape
+    places = torch.arange(bands) / bands
+    waves = torch.cos(torch.pi * torch.arange(1, 4)[:, None] * places)  # (waves, bands)
+    curves = (deviation * torch.randn(rows, 3, generator=random)) @ waves
+    return steps + curves[:, None, :].to(steps.device) * mask[..., None]
 
 
 def _blank(steps: Tensor, mask: Tensor, share: float, random: torch.Generator) -> Tensor:

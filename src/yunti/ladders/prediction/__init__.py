@@ -5,6 +5,7 @@ from yunti.ladders.prediction import (
     constant,
     convnet,
     ensemble,
+    linear,
     mlp,
     pretrained,
     recurrent,
@@ -16,6 +17,7 @@ from yunti.ladders.rung import Rung
 
 LADDER: tuple[Rung, ...] = (
     constant.RUNG,
+    linear.RUNG,
     tree.RUNG,
     boosting.RUNG,
     mlp.RUNG,

@@ -222,7 +222,9 @@ class Fitter:
         short = Fitter(self._spec, (), pilot)
         short._codes = self._codes
         losses = [
-            short.fit(some, held.take(slice(0, PILOT_ROWS)), scale, f"pilot{place}", watch.part(0, 1, watch.left / 2)).loss
+            short.fit(
+                some, held.take(slice(0, PILOT_ROWS)), scale, f"pilot{place}", watch.part(0, 1, watch.left / 2)
+            ).loss
             for place, scale in enumerate(scales)
         ]
         return scales[int(np.argmin(losses))]

@@ -93,7 +93,7 @@ def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Modul
 
 
 def _widths(kind: str, dial: float) -> list[int]:
-    widths = {"text": (160,), "image": (16, 32, 64, 128), "audio": (16, 32, 64), "sequence": (64, 128)}[kind]
+    widths = {"text": (96,), "image": (16, 32, 64, 128), "audio": (16, 32, 64), "sequence": (64, 128)}[kind]
     return [rounded(dial * width) for width in widths]
 
 

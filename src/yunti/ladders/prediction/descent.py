@@ -25,8 +25,8 @@ BLOCK = 2048  # rows of weights that are worked on while they are in the cache
 
 @final
 @dataclass
-class Linear:
-    """Linear scores: x·weights + bias.
+class Scorer:
+    """Scores linear in the features: x·weights + bias.
 
     Args:
         weights: shape (features, outputs), float32.
@@ -47,7 +47,7 @@ class Linear:
 class Fit:
     """What a descent reached: the scores' weights, the steps it took, and whether it settled before its limit."""
 
-    linear: Linear
+    scorer: Scorer
     steps: int
     settled: bool
 
@@ -74,7 +74,7 @@ class Problem:
         self,
         alpha: float,
         *,
-        start: Linear | None = None,
+        start: Scorer | None = None,
         steps: int = 200,
         tolerance: float = 1e-3,
         hurry: Callable[[int], bool] = lambda _: False,
@@ -103,7 +103,7 @@ class Problem:
             done += 1
             if hurry(done):
                 break
-        return Fit(Linear(state.weights[:-1], state.weights[-1]), done, state.small(tolerance))
+        return Fit(Scorer(state.weights[:-1], state.weights[-1]), done, state.small(tolerance))
 
 
 @final

@@ -109,6 +109,11 @@ class Features:
         return {name: block.width for name, block in self.blocks.items()}
 
     @property
+    def width(self) -> int:
+        """Number of features."""
+        return sum(self.widths.values())
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Name of every feature."""
         return tuple(name for block in self.blocks.values() for name in block.names)

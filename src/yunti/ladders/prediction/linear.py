@@ -1,0 +1,147 @@
+"""Logistic or ridge regression: every feature adds its part to a score."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yunti.data.table import Examples, Table
+from yunti.ladders.prediction.descent import Scorer
+from yunti.ladders.prediction.judge import Scale
+from yunti.ladders.prediction.matrices import matrices, some_rows
+from yunti.ladders.prediction.regress import Answer, Links, fit_classes, fit_values
+from yunti.ladders.rung import Rung
+from yunti.models.contract import Estimator, Model, Parts, Size, Watch
+from yunti.seeds import generator
+from yunti.specs import Spec
+
+if TYPE_CHECKING:
+    from yunti.models.features import Features
+
+LEAST_ROWS = 4
+MOST_CELLS = 1.5e8  # stored values of the training matrix: 0.6 GB dense, 1.2 GB sparse
+JUDGED_ROWS = 20_000
+
+REASONS = {
+    "C": "weight of the data against the penalty: the lowest log-loss (or error) on the validation rows, along a path",
+    "link": "sparse features of more than two classes settle sooner each against the rest, and no worse",
+    "rows": f"as many as hold {MOST_CELLS:.1e} values: a linear model has few weights to learn from them",
+    "correction": "factor of the scores (inverse temperature) with the lowest log-loss on the validation rows",
+}
+
+
+@final
+class Linear(Estimator):
+    """Multinomial logistic regression, or ridge regression of the target or its logarithm.
+
+    Args:
+        spec: the columns and the task.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self._features: Features | None = None
+        self._answer: Answer | None = None
+        self._plan: dict[str, Any] = {}
+        self._train_flops = 0.0
+
+    def fit(self, train: Examples, valid: Examples, watch: Watch) -> None:
+        """Learn the weights from the training rows; the validation rows choose the penalty."""
+        from yunti.models.features import Features
+
+        self._features = features = Features(self.spec, "scaled")
+        features.fit(train.table, train.target)
+        watch.tell(0.15)
+        random = generator(self.spec.seed, "linear")
+        used = some_rows(features, train, MOST_CELLS, random)
+        judged = valid.take(slice(0, JUDGED_ROWS)) if len(valid) else used
+        matrix, held = features.transform(used.table), features.transform(judged.table)
+        watch.tell(0.3)
+        fit = fit_classes if self.spec.task.name == "classification" else fit_values
+        rows = ((matrix, np.asarray(used.target)), (held, np.asarray(judged.target)))
+        found = fit(self.spec.task, *rows, random, watch.part(0.3, 1.0))
+        self._answer, self._train_flops = found.answer, found.flops
+        self._plan = {"features": features.width, "rows": len(used.target), **found.plan, "reasons": REASONS}
+        watch.tell(1.0, valid=found.loss)
+
+    def predict(self, table: Table) -> NDArray[np.float32 | np.float64]:
+        """Predict every row."""
+        assert self._features is not None
+        assert self._answer is not None
+        pieces = [self._answer.predict(matrix) for matrix in matrices(self._features, table)]
+        if not pieces:
+            return np.zeros((0, self.spec.outputs), np.float32) if self._answer.scale is None else np.zeros(0)
+        return np.concatenate(pieces)
+
+    @property
+    def parameters(self) -> int:
+        """Number of learned numbers: a weight for every feature and output, and a bias for every output."""
+        assert self._answer is not None
+        return int(self._answer.scorer.weights.size + self._answer.scorer.bias.size)
+
+    @property
+    def train_flops(self) -> float:
+        """Products with the data.
+
+        Descent: 4 · stored values · outputs a step (one product forwards, one backwards), over all steps of all fits.
+        Closed form: 2 · rows · features · s for XᵀX or XXᵀ and 9 · s³ for its eigenvectors, s the smaller side.
+        """
+        return self._train_flops
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """The penalty and how it was found."""
+        return self._plan
+
+    def parts(self) -> Parts:
+        """Return the features' parts and the weights."""
+        assert self._features is not None
+        assert self._answer is not None
+        answer = self._answer
+        parts = Parts({"weights": answer.scorer.weights, "bias": answer.scorer.bias})
+        parts.put("features", self._features.parts())
+        parts.facts["scale"] = None if answer.scale is None else asdict(answer.scale)
+        parts.facts |= {"link": answer.link, "correction": answer.correction, "low": answer.low, "high": answer.high}
+        parts.facts |= {"plan": self._plan, "train_flops": self._train_flops}
+        return parts
+
+    def restore(self, parts: Parts) -> None:
+        """Take everything back."""
+        from yunti.models.features import Features
+
+        self._features = Features(self.spec, "scaled")
+        self._features.restore(parts.get("features"))
+        facts = parts.facts
+        scale = None if facts["scale"] is None else Scale(**facts["scale"])
+        link: Links = facts["link"]
+        scorer = Scorer(parts.arrays["weights"], parts.arrays["bias"])
+        self._answer = Answer(scorer, link, facts["correction"], scale, facts["low"], facts["high"])
+        self._plan, self._train_flops = facts["plan"], float(facts["train_flops"])
+
+
+def unfit_for(spec: Spec) -> str | None:
+    """Say why the rung cannot serve, or None."""
+    if spec.rows < LEAST_ROWS:
+        return f"{spec.rows} training rows are too few for weights: it needs {LEAST_ROWS}"
+    if not spec.columns:
+        return "there is no column it could learn from"
+    return None
+
+
+def build(spec: Spec, _size: Size) -> Model:
+    """Make the unfitted model; it has no size."""
+    return Linear(spec)
+
+
+RUNG = Rung(
+    name="linear",
+    era="traditional",
+    idea="Weighs every feature and adds up: logistic regression for classes, ridge regression for values.",
+    source="Cox (1958); Hoerl and Kennard (1970); Liu and Nocedal (1989) for L-BFGS",
+    unfit_for=unfit_for,
+    build=build,
+    share=1.0,
+)

@@ -1,0 +1,251 @@
+"""Find the weights of a linear model, its penalty chosen on held-out rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yunti.ladders.prediction.descent import Problem, Scorer
+from yunti.ladders.prediction.growth import class_weights
+from yunti.ladders.prediction.judge import Judge, Scale, log_softmax, logits_of, scale_of, wants_logarithm
+from yunti.ladders.prediction.losses import Floats, Logistic, Loss, Softmax, Squared, sigmoid, softmax
+from yunti.ladders.prediction.matrices import stored_cells
+from yunti.ladders.prediction.paths import walk
+from yunti.ladders.prediction.ridge import Aim, Ridge
+from yunti.models.contract import Watch
+from yunti.specs import TaskSpec
+
+CLOSED_FORM = 2500  # the smaller side of a dense matrix up to which ridge is solved exactly
+STEPS = {True: 30, False: 200}  # of a descent, by whether the matrix is sparse
+SEARCH_FLOPS = {True: 3e10, False: 4e11}  # of one fit of the search; sparse products are slower
+SEARCH_ROWS = 2000  # but at least so many rows
+START = 10.0  # C times the mean squared length of a row, where the path begins
+
+Rows = tuple[Any, NDArray[Any]]  # a matrix and its targets
+Links = Literal["softmax", "sigmoid", "one against the rest", "none"]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Weights, and what turns their scores into predictions.
+
+    Args:
+        scorer: the linear scores.
+        link: from scores to probabilities; "none" for values.
+        correction: factor of the log-probabilities, or of an exponential.
+        scale: of a regression's target.
+        low, high: bounds of the scores of a regression's logarithm, beyond which an exponential would run away.
+    """
+
+    scorer: Scorer
+    link: Links
+    correction: float = 1.0
+    scale: Scale | None = None
+    low: float = -1e300
+    high: float = 1e300
+
+    def predict(self, matrix: Any) -> NDArray[np.float32 | np.float64]:
+        """Predict rows of features: probabilities of shape (rows, classes), or values of shape (rows,)."""
+        if self.scale is not None:
+            return self.scale.from_trees(self.bounded(matrix), self.correction)
+        logs = log_softmax(logits_of(self.chances(matrix)) * self.correction)
+        return np.exp(logs).astype(np.float32)
+
+    def chances(self, matrix: Any) -> Floats:
+        """Return probabilities before their correction."""
+        scores = self.scorer.scores(matrix)
+        if self.link == "softmax":
+            return softmax(scores)
+        each = sigmoid(scores)
+        if self.link == "sigmoid":
+            return np.concatenate([1 - each, each], axis=1)
+        each += np.float32(1e-9)
+        return each / each.sum(axis=1, keepdims=True)
+
+    def bounded(self, matrix: Any) -> NDArray[np.float64]:
+        """Return scores of values within their bounds."""
+        return np.clip(self.scorer.scores(matrix)[:, 0].astype(np.float64), self.low, self.high)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Found:
+    """An answer, its loss on the held-out rows, what it cost and how it was found."""
+
+    answer: Answer
+    loss: float
+    flops: float
+    plan: dict[str, Any]
+
+
+@final
+class Clock:
+    """Keeps fits within the time, and remembers whether one had to be cut short."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch, self.longest, self.cut, self.flops = watch, 0.0, False, 0.0
+
+    def solve(
+        self, problem: Problem, alpha: float, start: Scorer | None, steps: int, share: float
+    ) -> tuple[Scorer, int]:
+        """Solve within a share of the time left."""
+        began, allowed = time.monotonic(), share * self.watch.left
+
+        def hurry(done: int) -> bool:
+            spent = time.monotonic() - began
+            late = spent + spent / done > allowed
+            self.cut = self.cut or late
+            return late
+
+        fit = problem.solve(alpha, start=start, steps=steps, hurry=hurry)
+        self.longest = max(self.longest, time.monotonic() - began)
+        self.flops += problem.flops_a_step * max(1, fit.steps)
+        return fit.scorer, fit.steps
+
+    def has_time(self) -> bool:
+        """Whether a fit like the longest so far surely fits in, and the rest after it."""
+        return self.watch.left > 4 * self.longest
+
+
+def fit_classes(task: TaskSpec, rows: Rows, held: Rows, random: np.random.Generator, watch: Watch) -> Found:
+    """Fit logistic regression.
+
+    Args:
+        task: what is asked.
+        rows: training features of shape (rows, features) and codes of shape (rows,).
+        held: the same of the rows that choose the penalty.
+        random: draws the rows of the search, where all would take too long.
+        watch: the time it may take.
+    """
+    sparse = not isinstance(rows[0], np.ndarray)
+    classes = len(task.classes)
+    link: Links = "sigmoid" if classes == 2 else "one against the rest" if sparse else "softmax"
+    outputs = 1 if classes == 2 else classes
+    judge = Judge(task, held[1], class_weights(task, held[1]), None)
+    clock, steps = Clock(watch), STEPS[sparse]
+
+    def problem_of(part: Rows) -> Problem:
+        loss: type[Loss] = Softmax if link == "softmax" else Logistic
+        return Problem(part[0], loss(part[1], outputs, class_weights(task, part[1])), outputs)
+
+    def judged(scorer: Scorer) -> tuple[Answer, float]:
+        answer = Answer(scorer, link)
+        loss = judge.loss(answer.chances(held[0]))
+        return replace(answer, correction=judge.correction), loss
+
+    searched = _search_rows(rows, outputs, steps, random)
+    problem = problem_of(searched)
+    first = START / max(float(problem.spread.sum()), 1e-12)
+
+    def visit(place: int, near: Answer | None) -> tuple[Answer, float]:
+        alpha = 1 / (first * 10 ** (place / 2) * len(searched[1]))
+        answer, loss = judged(clock.solve(problem, alpha, near.scorer if near else None, steps, 0.4)[0])
+        watch.tell(0.5 * min(1.0, len(places) / 6), valid=loss)
+        places.append(place)
+        return answer, loss
+
+    places: list[int] = []
+    best = walk(visit, clock.has_time)
+    answer, loss = best.candidate, best.loss
+    weight = first * 10 ** (best.place / 2)
+    if len(searched[1]) < len(rows[1]):
+        scorer, _ = clock.solve(problem_of(rows), 1 / (weight * len(rows[1])), answer.scorer, steps, 0.8)
+        answer, loss = judged(scorer)
+    plan = {"C": weight, "link": link, "correction": answer.correction, "penalties_tried": len(places)}
+    plan |= {"rows_of_the_search": len(searched[1])} | _stopped(clock)
+    return Found(answer, loss, clock.flops, plan)
+
+
+def fit_values(task: TaskSpec, rows: Rows, held: Rows, random: np.random.Generator, watch: Watch) -> Found:
+    """Fit ridge regression to the target, and where it has a long tail to its logarithm; arguments as above."""
+    matrix, target = rows
+    logarithms = (False, True) if wants_logarithm(target) else (False,)
+    clock = Clock(watch)
+    solver = _values_solver(matrix, clock)
+    found = []
+    for place, logarithm in enumerate(logarithms):
+        section = watch.part(place / len(logarithms), (place + 1) / len(logarithms))
+        if not found or clock.has_time():
+            found.append(_fit_scaled(task, rows, held, scale_of(target, logarithm), (solver, clock, section)))
+    del random
+    best = min(found, key=lambda each: each.loss)
+    return replace(best, flops=clock.flops, plan=best.plan | _stopped(clock))
+
+
+_Solver = Callable[[NDArray[np.float64]], Callable[[float, Scorer | None], Scorer]]
+
+
+def _values_solver(matrix: Any, clock: Clock) -> _Solver:
+    """Return a function from a target to a function from (α, start) to weights."""
+    if isinstance(matrix, np.ndarray) and min(matrix.shape) <= CLOSED_FORM:
+        ridge = Ridge(matrix)
+        clock.flops += ridge.flops
+
+        def exact(target: NDArray[np.float64]) -> Callable[[float, Scorer | None], Scorer]:
+            aim: Aim = ridge.aim(target)
+
+            def solve(alpha: float, _start: Scorer | None) -> Scorer:
+                weights, bias = ridge.solve(aim, alpha)
+                return Scorer(weights.astype(np.float32)[:, None], np.array([bias], dtype=np.float32))
+
+            return solve
+
+        return exact
+
+    def descent(target: NDArray[np.float64]) -> Callable[[float, Scorer | None], Scorer]:
+        problem = Problem(matrix, Squared(target.astype(np.float32), 1), 1)
+        return lambda alpha, start: clock.solve(problem, alpha, start, 100, 0.4)[0]
+
+    return descent
+
+
+def _fit_scaled(task: TaskSpec, rows: Rows, held: Rows, scale: Scale, means: tuple[_Solver, Clock, Watch]) -> Found:
+    """Walk the path of penalties for one scale of the target."""
+    solver, clock, watch = means
+    scaled = scale.to_trees(rows[1])
+    judge = Judge(task, held[1], None, scale)
+    first = START / max(_mean_length(rows[0]), 1e-12)
+    margin = 0.25 * float(np.ptp(scaled)) if scale.shift is not None else np.inf
+    bounds = (max(-1e300, float(scaled.min()) - margin), min(1e300, float(scaled.max()) + margin))
+    solve, places = solver(scaled), []
+
+    def visit(place: int, near: Answer | None) -> tuple[Answer, float]:
+        scorer = solve(1 / (first * 10 ** (place / 2) * len(scaled)), near.scorer if near else None)
+        answer = Answer(scorer, "none", 1.0, scale, *bounds)
+        loss = judge.loss(answer.bounded(held[0]))
+        watch.tell(min(1.0, len(places) / 8), valid=loss)
+        places.append(place)
+        return replace(answer, correction=judge.correction), loss
+
+    best = walk(visit, clock.has_time)
+    plan = {"C": first * 10 ** (best.place / 2), "link": "none", "correction": best.candidate.correction}
+    plan |= {"target": "its logarithm" if scale.shift is not None else "as it is", "penalties_tried": len(places)}
+    return Found(best.candidate, best.loss, 0.0, plan)
+
+
+def _search_rows(rows: Rows, outputs: int, steps: int, random: np.random.Generator) -> Rows:
+    """Return all rows, or so many at random that a fit of them costs no more than a search should."""
+    matrix, target = rows
+    sparse = not isinstance(matrix, np.ndarray)
+    cost = 4.0 * stored_cells(matrix) * outputs * steps
+    count = max(SEARCH_ROWS, 20 * outputs, int(len(target) * SEARCH_FLOPS[sparse] / max(cost, 1.0)))
+    if count >= len(target):
+        return rows
+    chosen = np.sort(random.choice(len(target), count, replace=False))
+    return matrix[chosen], target[chosen]
+
+
+def _mean_length(matrix: Any) -> float:
+    """Mean squared length of the rows."""
+    values = matrix if isinstance(matrix, np.ndarray) else matrix.data
+    return float(np.dot(values.ravel(), values.ravel())) / max(1, matrix.shape[0])
+
+
+def _stopped(clock: Clock) -> dict[str, str]:
+    return {"stopped": "the time was over before the weights had settled"} if clock.cut else {}
