@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from yunti.cli.app import build
+from yunti.data.samples import SAMPLES
 from yunti.ladders.prediction import LADDER
 from yunti.specs import KINDS
 
@@ -67,6 +68,8 @@ def test_the_table_of_rungs_is_the_ladder(document: Path) -> None:
     eras = {"traditional": "传统", "deep": "深度", "large": "大型"}
     shown = [rung.era if document.name == "README.md" else eras[rung.era] for rung in LADDER]
     assert [row[0] for row in rows] == shown
+    if document.name == "README.md":
+        assert [row[2] for row in rows] == [rung.idea.rstrip(".") for rung in LADDER]
 
 
 @pytest.mark.parametrize("document", READMES, ids=lambda path: path.name)
@@ -76,6 +79,14 @@ def test_the_table_of_options_is_that_of_climb(document: Path) -> None:
     rows = cells(document, "| option |" if document.name == "README.md" else "| 选项 |")
     told = {flag for row in rows for flag in re.findall(r"--[a-z]+", row[0])}
     assert told == options
+
+
+@pytest.mark.parametrize("document", READMES, ids=lambda path: path.name)
+def test_the_table_of_samples_is_the_list(document: Path) -> None:
+    rows = cells(document, "| sample |" if document.name == "README.md" else "| 样例 |")
+    assert [row[0].strip("`") for row in rows] == [f"sample:{sample.name}" for sample in SAMPLES]
+    if document.name == "README.md":
+        assert [row[1] for row in rows] == [sample.idea for sample in SAMPLES]
 
 
 @pytest.mark.parametrize("document", READMES, ids=lambda path: path.name)

@@ -212,9 +212,9 @@ def test_new_rows_of_another_kind() -> None:
 
 def test_new_rows_of_another_type() -> None:
     raw = raw_of({}, arrays={"x": np.zeros((3, 8, 8), dtype=np.uint8)})
-    with pytest.raises(ColumnError, match="'x' must hold sequences of numbers, as in training, but it is an array"):
+    with pytest.raises(ColumnError, match="'x' must hold sequences of numbers, as in training, but"):
         table_from_raw(raw, [ColumnSpec("x", "sequence")])
-    with pytest.raises(ColumnError, match="'age' must hold numbers, as in training, but it holds values of"):
+    with pytest.raises(ColumnError, match="'age' must hold numbers, as in training, but"):
         table_from_raw(raw_of({"age": [[1], [2]]}), [ColumnSpec("age", "number")])
 
 

@@ -170,7 +170,7 @@ def test_the_power_spectrum_agrees_with_scipy():
     _, _, spectrum = stft(wave, 8000, np.hanning(200), 200, 120, 256, boundary=None, padded=False, scaling="spectrum")
     np.testing.assert_allclose(np.abs(spectrum.T) ** 2 * np.hanning(200).sum() ** 2, power, rtol=1e-6, atol=1e-9)
     logs = np.log(power @ mel_filters(8000, 256, 12))
-    logs -= logs.mean(axis=0)
+    logs -= 0.7 * logs.mean(axis=0) + 0.3 * logs.mean()
     np.testing.assert_allclose(frames, logs / logs.std(), atol=5e-3)
 
 

@@ -173,6 +173,21 @@ def test_the_ladder_shows_every_rung_and_marks_the_chosen_one() -> None:
     assert "1m 15s  220 MiB    27 k  224 KiB" in lines[2]
 
 
+@pytest.mark.parametrize("width", [70, 80, 120, 200])
+def test_the_ladder_has_a_line_for_each_rung_and_none_is_empty(width: int) -> None:
+    lines = [line.plain for line in ladder_lines(RECORD, width)]
+    assert [line for line in lines if not line.strip()] == []
+    assert len(lines) <= 1 + 2 * len(RUNGS)
+    assert max(map(cell_len, lines)) <= width
+
+
+def test_a_long_reason_is_cut_after_two_lines() -> None:
+    wordy = replace(RECORD, rungs=(replace(RUNGS[3], reason="it failed for a reason that is told at length " * 9),))
+    lines = [line.plain for line in ladder_lines(wordy, 80)][1:]
+    assert len(lines) == 2
+    assert lines[1].endswith("…")
+
+
 def test_a_narrow_screen_keeps_the_score_and_drops_the_last_costs() -> None:
     head = next(iter(ladder_lines(RECORD, 70))).plain
     assert "accuracy" in head
@@ -220,6 +235,7 @@ def test_an_interrupted_climb_tells_how_to_go_on() -> None:
     left = replace(RECORD, rungs=(*RUNGS, RungRecord("tree", "traditional", "skipped", INTERRUPTED)), test=None)
     text = "\n".join(line.plain for line in result_lines(left, Path("runs/birds"), PIPE_WIDTH))
     assert "go on      yunti climb --resume runs/birds" in text
+    assert "skipped: interrupted\n" in text
     assert "test  " not in text
 
 

@@ -91,6 +91,7 @@ def test_kinds_of_strings(values: Sequence[str | None], kind: Kind) -> None:
         (pa.array([[[1, 2], [3, 4]], [[5, 6]]]), "sequence"),
         (pa.array([["red", "round"], ["blue"]]), "text"),
         (pa.array(["a", "b", "c", "a"]).dictionary_encode(), "category"),
+        (pa.array([3, 1, 2, 3]).dictionary_encode(), "category"),
         (pa.nulls(3), "category"),
         (pa.array([{"a": 1}]), "text"),
     ],

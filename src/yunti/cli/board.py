@@ -57,7 +57,7 @@ def start(folder: Path, port: int) -> str:
     from tensorboard import program
 
     server = program.TensorBoard()
-    server.configure(argv=["tensorboard", "--logdir", str(folder), "--port", str(port)])
+    server.configure(argv=["tensorboard", "--logdir", str(folder), "--port", str(port), "--load_fast", "false"])
     try:
         return str(server.launch())
     except program.TensorBoardServerException as error:

@@ -219,13 +219,12 @@ def _rung_lines(rung: RungRecord, head: str, cells: str, width: int, chosen: boo
     if cells:
         yield Text(head + cells, style=style)
         head = " " * indent
-    lines = wrapped(
-        told if cells else note, max(20, width - indent - 2)
-    )  # where the arrow has a line, it says "chosen"
+    lines = wrapped(told if cells else note, max(20, width - indent - 2))  # where the arrow stands, it says "chosen"
     if len(lines) > MOST_REASON_LINES:
         lines = [*lines[: MOST_REASON_LINES - 1], lines[MOST_REASON_LINES - 1].rstrip(".") + " …"]
-    for first, rest in zip_longest([head], filter(None, lines), fillvalue=" " * indent):
-        yield Text(set_cell_size(first, indent) + rest, style=style)
+    for line in filter(None, lines):
+        yield Text(set_cell_size(head, indent) + line, style=style)
+        head = ""
 
 
 def command(label: str, text: str) -> Text:

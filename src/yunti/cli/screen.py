@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, final
@@ -74,7 +75,8 @@ class Screen:
                 self._go(name, fraction, left, numbers)
             case RungEnded(record):
                 self._settle()
-                show(self.console, self._ended(record))
+                if record.reason != INTERRUPTED:  # told once, at the end
+                    show(self.console, self._ended(record))
             case Decided() | Finished():
                 self._settle()
 
@@ -136,7 +138,8 @@ def _numbers(numbers: dict[str, float]) -> str:
 
 def result_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text]:
     """Tell the ladder, the choice, its test, where everything is, and what to type next."""
-    yield from ladder_lines(record, width)
+    shown = [replace(rung, reason="interrupted") if rung.reason == INTERRUPTED else rung for rung in record.rungs]
+    yield from ladder_lines(replace(record, rungs=tuple(shown)), width)
     yield Text()
     verdict, test = record.verdict, record.test
     if verdict is not None:

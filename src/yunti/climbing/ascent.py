@@ -22,6 +22,7 @@ from yunti.records import ClimbRecord, RungRecord
 from yunti.specs import Spec
 
 INTERRUPTED = "interrupted before it was trained; --resume trains it"
+GRACE_SECONDS = 15.0  # for a process that started slowly, as long as it costs the later rungs no more than a quarter
 LEAST_SECONDS = 1.0  # the first rung gets this much even when the budget is already spent: there is always a model
 
 
@@ -140,7 +141,8 @@ class Ascent:
             self.tell(RungProgress(rung.name, fraction, numbers, left))
 
         # The worker plans for its share; only when it misjudged that is it killed, and before the reserve is touched.
-        hard = max(share, min(1.5 * share, self.purse.left - self.reserve()))
+        spare = self.purse.left - self.reserve()
+        hard = max(share, min(1.5 * share, spare), min(share + GRACE_SECONDS, 0.25 * spare))
         if not self.trained():
             hard = max(hard, 20.0)  # the first rung is the model that there always is
         return supervise(job, self.run.outcome(rung.name), hard, progress)
@@ -150,7 +152,7 @@ class Ascent:
             rung = find_rung(self.record.task.name, chosen.name)
             ending = self._work(rung, max(self.purse.left, 60.0), test=True)
             if ending.how != "ok":
-                said = f"The test rows could not be scored: {ending.reason}."
+                said = f"The test rows could not be scored: {ending.reason.rstrip('.')}."
                 assert self.record.verdict is not None
                 self._save(verdict=replace(self.record.verdict, reason=f"{self.record.verdict.reason} {said}"))
         self._save(test=self.run.test_record(chosen.name))

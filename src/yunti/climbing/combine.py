@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from yunti.bundle.bundle import load_bundle
 from yunti.climbing.run import RunFolder
 from yunti.data.dataset import Dataset
-from yunti.errors import RungError
 from yunti.ladders.prediction.ensemble import Ensemble, Loss, Member, greedy_weights
-from yunti.ladders.rung import Rung
 from yunti.models.contract import Model
 from yunti.seeds import generator
 from yunti.specs import Spec, TaskSpec
@@ -21,27 +19,20 @@ from yunti.specs import Spec, TaskSpec
 FOLDS = 5
 
 
-def combine(
-    run: RunFolder, dataset: Dataset, spec: Spec, members: Sequence[str], rung: Rung
-) -> tuple[Model, NDArray[Any]]:
+def combine(run: RunFolder, dataset: Dataset, spec: Spec, members: Sequence[str]) -> tuple[Model, NDArray[Any]] | str:
     """Choose the weights of the trained rungs on the validation rows.
 
     Returns:
         The ensemble, and its predictions for the validation rows, each made with weights chosen on the other folds:
-        scoring the final weights on the rows that chose them would flatter the ensemble.
-
-    Raises:
-        RungError: the weights all fall on one model.
+        scoring the final weights on the rows that chose them would flatter the ensemble. Or the name of the one model
+        that does best alone.
     """
     predictions = [np.asarray(run.valid_predictions(name), dtype=np.float64) for name in members]
     target = dataset.valid.target
     loss = smooth_loss(spec.task)
     weights = greedy_weights(predictions, target, loss)
     if np.count_nonzero(weights) < 2:
-        alone = members[int(np.argmax(weights))]
-        raise RungError(
-            rung.name, "an average must do better than its best member", f"{alone} alone does best", "it is left out"
-        )
+        return members[int(np.argmax(weights))]
     chosen = []
     for name, weight in zip(members, weights, strict=True):
         if weight > 0:

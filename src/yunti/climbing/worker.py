@@ -101,7 +101,14 @@ def train_rung(job: Job, send: Send) -> None:
     if rung.combines:
         from yunti.climbing.combine import combine
 
-        model, predictions = combine(run, dataset, spec, job.members, rung)
+        combined = combine(run, dataset, spec, job.members)
+        if isinstance(combined, str):
+            reason = f"no average does better than {combined} alone"
+            write_atomic(
+                run.outcome(rung.name) / "record.json", to_json(RungRecord(rung.name, rung.era, "skipped", reason))
+            )
+            return
+        model, predictions = combined
     else:
         model = rung.build(spec, Size())
         send({"fraction": 0.0})

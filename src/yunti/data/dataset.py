@@ -154,15 +154,17 @@ def _examples(folder: Path, stored: tuple[Stored, ...], rows: slice) -> Examples
 
 def _lay_out(found: Understanding, folder: Path, seed: int, tell: Callable[[str, float], None]) -> _Layout:
     """Write the rows in the order train, valid, test, shuffled within each, column by column."""
-    answers, parts = found.answers, found.parts
-    assert answers is not None and parts is not None
+    answers, division = found.answers, found.division
+    assert answers is not None
+    assert division is not None
+    parts, groups = division.parts, division.groups
     random = generator(seed, "order")
     order = np.concatenate([random.permutation(np.flatnonzero(parts.part == part)) for part in (TRAIN, VALID, TEST)])
     classes, values = _in_training(answers.classes, answers.values, parts.part)
     write_rows(folder / "rows.npy", order.astype(np.int64))
     write_rows(folder / "target.npy", values, order)
-    if found.groups is not None:
-        write_rows(folder / "groups.npy", found.groups, order)
+    if groups is not None:
+        write_rows(folder / "groups.npy", groups, order)
     inputs = [column for column in found.columns if column.role == "input"]
     train = int((parts.part == TRAIN).sum())
     stored, complete = [], {}
@@ -174,7 +176,7 @@ def _lay_out(found: Understanding, folder: Path, seed: int, tell: Callable[[str,
     columns = tuple(complete.get(column.name, column) for column in found.columns)
     record = replace(data_record(found), columns=columns)
     return _Layout(
-        record, replace(answers.spec, role="target"), answers.task, classes, tuple(stored), found.groups is not None
+        record, replace(answers.spec, role="target"), answers.task, classes, tuple(stored), groups is not None
     )
 
 

@@ -133,7 +133,8 @@ def _texts(texts: Texts, present: int) -> str:
     distinct = pc.count_distinct(some).as_py()
     words = pc.mean(pc.add(pc.count_substring_regex(pc.utf8_trim_whitespace(some), r"\s+"), 1)).as_py() or 0.0
     letters = pc.mean(pc.utf8_length(some)).as_py() or 0.0
-    size = f"{words:.0f} words" if words >= 4 else f"{letters:.0f} characters"
+    blanks = words >= 4 and letters < 12 * words  # Chinese has few: its length is told in characters
+    size = f"{words:.0f} words" if blanks else f"{letters:.0f} characters"
     among = f"{len(some) - some.null_count:,}" + (f" of {present:,}" if len(texts) > len(some) else "")
     return f"{distinct:,} distinct among {among} values, {size} each on average"
 

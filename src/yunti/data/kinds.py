@@ -122,7 +122,11 @@ def _array_kind(raw: Raw, name: str) -> Guess:
 
 
 def _arrow_kind(raw: Raw, name: str, asked: Kind | None) -> Guess:
+    stored = raw.arrow.column(name).type
     column = sample_of(plain(raw.arrow.column(name)))
+    if asked is None and pa.types.is_dictionary(stored):  # the source calls it a category
+        kind, parsing = _string_kind(name, levels_of(column), raw.folder)
+        return (kind, parsing) if kind in ("flag", "image", "audio") else ("category", {})
     if asked is not None:
         return asked, _parsing_for(raw, name, asked, column)
     kind = column.type
@@ -161,6 +165,11 @@ def _string_kind(name: str, levels: Levels, folder: Path) -> Guess:
     names, counts = levels.names, levels.counts
     if len(names) == 0:
         return "category", {}
+    known = _without(names, counts)
+    if len(known[0]) == 0:
+        return "category", {}
+    if numbers.share_of_numbers(*known) >= numbers.ENOUGH:
+        return _plain_number_kind(name, names, known)
     if found := media.kind_of_paths(names, folder):
         return found, {}
     if sequences.are_lists(names):
@@ -168,14 +177,22 @@ def _string_kind(name: str, levels: Levels, folder: Path) -> Guess:
     words = flag_words(names.to_pylist()) if len(names) <= 4 else None
     if words and str(words["yes"]).casefold() in {*_YES, "1.0"}:
         return "flag", words
-    known = _without(names, counts)
-    if len(known[0]) == 0:
-        return "category", {}
     if (parsing := times.find_format(*known, name)) is not None:
         return "time", parsing
-    if (parsing := numbers.find_format(*known)) is not None and not numbers.are_codes(known[0]):
+    if (parsing := numbers.find_format(*known)) is not None:
         return "number", parsing
     return ("flag", words) if words else (_word_kind(name, names, counts), {})
+
+
+def _plain_number_kind(
+    name: str, names: pa.LargeStringArray, known: tuple[pa.LargeStringArray, NDArray[np.int64]]
+) -> Guess:
+    """Tell flags, times and codes from the amounts among plainly written numbers."""
+    if len(names) <= 4 and (words := flag_words(names.to_pylist())):
+        return "flag", words
+    if (parsing := times.whole_number_format(*known, name)) is not None:
+        return "time", parsing
+    return (_word_kind(name, *known), {}) if numbers.are_codes(known[0]) else ("number", {})
 
 
 def _without(names: pa.LargeStringArray, counts: NDArray[np.int64]) -> tuple[pa.LargeStringArray, NDArray[np.int64]]:

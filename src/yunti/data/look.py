@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-from yunti.data.kinds import sample_of
 from yunti.data.options import DataOptions
 from yunti.data.raw import Raw
 from yunti.data.split import TEST, TRAIN, VALID
-from yunti.data.strings import shortened
+from yunti.data.strings import MISSING_WORDS, shortened
 from yunti.data.target import candidates
 from yunti.data.understand import Understanding, understand
 from yunti.records import DataRecord, SplitRecord
@@ -70,12 +69,12 @@ def look(source: object, options: DataOptions | None = None, tell: Callable[[str
 def data_record(found: Understanding) -> DataRecord:
     """Write down what was understood."""
     rows = len(found.raw) + len(found.raw.broken)
-    if found.parts is None:
+    if found.division is None:
         split = SplitRecord(0, 0, 0, "no target was named")
     else:
-        part = found.parts.part
+        part = found.division.parts.part
         train, valid, test = (int((part == each).sum()) for each in (TRAIN, VALID, TEST))
-        split = SplitRecord(train, valid, test, found.parts.how)
+        split = SplitRecord(train, valid, test, found.division.parts.how)
     return DataRecord(found.raw.source, rows, found.columns, split, found.findings)
 
 
@@ -100,6 +99,7 @@ def _examples(raw: Raw, column: ColumnSpec) -> tuple[str, ...]:
     if column.name in raw.arrays:
         shape = raw.arrays[column.name].shape[1:]
         return ("×".join(str(size) for size in shape),)
-    values: list[Any] = sample_of(raw.arrow.column(column.name)).slice(0, 1_000).to_pylist()
-    seen = dict.fromkeys(shortened(str(value), 30) for value in values if value not in (None, ""))
+    values: list[Any] = raw.arrow.column(column.name).slice(0, 200).to_pylist()
+    there = [str(value) for value in values if value is not None and str(value) not in MISSING_WORDS]
+    seen = dict.fromkeys(shortened(value, 30) for value in there)
     return tuple(seen)[:_EXAMPLES]

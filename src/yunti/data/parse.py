@@ -213,7 +213,7 @@ def read_column(raw: Raw, spec: ColumnSpec, path: PartPath | None, tell: Tell) -
         return _read_sequences(column)
     if spec.kind == "text":
         return _read_texts(as_strings(column), path)
-    levels = levels_of(column)
+    levels = labels.labels_of(column)  # as class labels, so that 1.0 and 1 are one level
     return Reading(Categories(levels.codes, tuple(levels.names.to_pylist())), int((levels.codes >= 0).sum()))
 
 

@@ -11,14 +11,19 @@ from yunti.data.table import Ragged
 
 _WINDOW_SECONDS = 0.025
 _FRAMES_AT_ONCE = 8192
+_RANGE_DECIBEL = 45.0
+_QUIET_DECIBEL = 20.0  # frames this far under the loudest one are quiet; they are cut off at both ends
+_SUBTRACTED = 0.7  # of each band's mean
 
 
 def log_mel(sounds: Ragged, rate: int, bands: int, hop_seconds: float) -> Ragged:
     """Return the log-mel spectrogram of every recording, each normalised by itself.
 
-    Hann windows of 25 ms, power spectrum, triangular mel bands from 20 Hz to half the rate, natural logarithm, then
-    minus the recording's mean of each band, divided by the recording's standard deviation over all bands: the mean of
-    a band is what microphone, room and much of the voice add (cepstral mean subtraction; Atal, 1974).
+    Hann windows of 25 ms, power spectrum, triangular mel bands from 20 Hz to half the rate, natural logarithm. What
+    lies 45 dB under the loudest band is background and cut off, as is the quiet before and after the sound. Then most
+    of the recording's mean of each band is subtracted, and all is divided by the recording's standard deviation: the
+    mean of a band is what microphone, room and much of the voice add (cepstral mean subtraction; Atal, 1974), but a
+    steady tone is nothing but its mean, so three tenths of it stay.
 
     Args:
         sounds: one channel; more are averaged.
@@ -83,7 +88,9 @@ def _frames(samples: NDArray[np.float32], window: int, hop: int, filters: NDArra
             for start in range(0, len(cut), _FRAMES_AT_ONCE)
         ]
     )
-    # 80 dB under the loudest band there is nothing but the noise of quantisation
-    logs = np.log(np.maximum(bands, max(1e-12, float(bands.max()) * 1e-8)))
-    logs -= logs.mean(axis=0)
+    logs = np.log(np.maximum(bands, max(1e-12, float(bands.max()) * 10 ** (-_RANGE_DECIBEL / 10))))
+    power = bands.sum(axis=1)
+    loud = np.flatnonzero(power >= power.max() * 10 ** (-_QUIET_DECIBEL / 10))
+    logs = logs[loud[0] : loud[-1] + 1]
+    logs -= _SUBTRACTED * logs.mean(axis=0) + (1 - _SUBTRACTED) * logs.mean()
     return (logs / max(1e-3, float(logs.std()))).astype(np.float16)

@@ -159,10 +159,10 @@ def read_rows(path: Path) -> NDArray[Any]:
     with path.open("rb") as file:
         np.lib.format.read_magic(file)
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        start = file.tell()
     if 0 in shape:
         return np.zeros(shape, dtype=dtype)
-    mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return mapped
+    return np.memmap(path, dtype=dtype, mode="r", offset=start, shape=shape)
 
 
 def text_blocks(values: pa.LargeStringArray, order: NDArray[np.int64] | None) -> Iterator[pa.LargeStringArray]:

@@ -53,7 +53,7 @@ def find_format(texts: pa.LargeStringArray, counts: NDArray[np.int64], name: str
     """
     first = texts.slice(0, 1000)
     if pc.all(pc.match_substring_regex(first, r"^\d+$")).as_py():
-        return _whole_number_format(texts, counts, name)
+        return whole_number_format(texts, counts, name)
     for label, pattern in FORMATS.items():
         if pc.mean(pc.match_substring_regex(first, pattern).cast(pa.float64())).as_py() < 0.5:
             continue
@@ -112,7 +112,8 @@ def moment(seconds: float) -> str:
     return stamp.removesuffix("T00:00:00").replace("T", " ")
 
 
-def _whole_number_format(texts: Any, counts: NDArray[np.int64], name: str) -> dict[str, str] | None:
+def whole_number_format(texts: Any, counts: NDArray[np.int64], name: str) -> dict[str, str] | None:
+    """Find how whole numbers are times, by the column's name and their sizes; see `find_format`."""
     if not _named_as_time(name):
         return None
     _, unread = to_times(texts, {"format": "yearmonthday"})

@@ -8,31 +8,28 @@ from pathlib import Path
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from yunti.data import strings
-from yunti.data.doctor.duplicates import Clusters, crossing, find_duplicates
+from yunti.data.divide import Division, divide, ready_split
+from yunti.data.doctor.duplicates import find_duplicates
 from yunti.data.doctor.examine import examine, in_order
 from yunti.data.doctor.sheet import Facts, Sheet, facts_of
-from yunti.data.evidence import count_text, evidence_of
+from yunti.data.evidence import evidence_of
 from yunti.data.join import joined
 from yunti.data.kinds import find_kinds
-from yunti.data.labels import labels_of
 from yunti.data.options import DataOptions
 from yunti.data.parse import complete, keep_column, read_column
 from yunti.data.quarantine import broken_rows, check_broken, tell_broken
 from yunti.data.raw import BrokenRow, Raw
 from yunti.data.read import read_raw
-from yunti.data.split import ASIDE, TEST, TRAIN, VALID, Parts, Wish, ready_parts, split
 from yunti.data.store import Stored, StoredColumns, part_path
-from yunti.data.table import Numbers, Table
+from yunti.data.table import Table
 from yunti.data.target import Answers, choose_target, read_answers
 from yunti.errors import ColumnError, OptionError, SourceError, nearest
 from yunti.records import Finding
 from yunti.specs import ColumnSpec, Role
 
 Tell = Callable[[str, float], None]
-_BINS = 20  # ranges of a number that is predicted, spread evenly over the parts
 
 
 @final
@@ -45,8 +42,7 @@ class Understanding:
         columns: all columns with their kinds, evidence and roles, the target among them.
         table: typed values in the order of the source.
         answers: the answers, or None where no target was named.
-        parts: the part of every row, or None where no target was named.
-        groups: group code of every row where a group column was named.
+        division: the part of every row, or None where no target was named.
         findings: what the doctor found, the gravest first.
         facts: counts of every column's reading.
         broken: rows that were set aside because they cannot be read.
@@ -56,8 +52,7 @@ class Understanding:
     columns: tuple[ColumnSpec, ...]
     table: Table
     answers: Answers | None
-    parts: Parts | None
-    groups: NDArray[np.int64] | None
+    division: Division | None
     findings: tuple[Finding, ...]
     facts: dict[str, Facts]
     broken: tuple[BrokenRow, ...]
@@ -78,6 +73,7 @@ def understand(source: object, options: DataOptions, workspace: Path, tell: Tell
     """
     raw = _read(source, options, workspace, tell)
     roles = _roles(raw, options)
+    raw = replace(raw, parts=ready_split(raw, options))
     specs = [replace(spec, role=roles.get(spec.name, "input")) for spec in find_kinds(raw, options.kinds)]
     answers = None
     if need_target or options.target or raw.target:
@@ -96,20 +92,18 @@ def understand(source: object, options: DataOptions, workspace: Path, tell: Tell
     sheet = Sheet(raw, tuple(inputs), table, facts, usable, answers, options.seed)
     examined = examine(sheet, options.keep, lambda fraction: tell("examining", 0.6 * fraction))
     used = [column for column in examined.columns if column.role == "input"]
-    clusters = find_duplicates(sheet, used)
+    clusters = find_duplicates(sheet, used, kept=raw.parts is None and options.time is None)
     tell("examining", 0.9)
-    groups = _codes(raw, options.group)
-    parts = None if answers is None else split(_wish(sheet, answers, clusters, groups, options), options.seed)
-    findings = [*tell_broken((*raw.broken, *broken.values())), *examined.findings, *clusters.findings]
-    if parts is not None and answers is not None:
-        findings += _after_split(answers, clusters, parts)
+    division = None if answers is None else divide(sheet, clusters, specs, options)
+    everything = (*raw.broken, *broken.values())
+    findings = [*tell_broken(everything), *examined.findings, *clusters.findings]
+    findings += division.findings if division else ()
     tell("examining", 1.0)
-    known = {column.name: column for column in (*examined.columns, *([answers.spec] if answers else ()))}
-    if answers:
+    known = {column.name: column for column in examined.columns}
+    if answers is not None:
         known[answers.spec.name] = replace(answers.spec, role="target")
     columns = tuple(known.get(spec.name) or _described(raw, spec) for spec in specs)
-    everything = (*raw.broken, *broken.values())
-    return Understanding(raw, columns, table, answers, parts, groups, in_order(findings), facts, everything)
+    return Understanding(raw, columns, table, answers, division, in_order(findings), facts, everything)
 
 
 _ROLE_OPTIONS: dict[Role, str] = {"split": "split", "group": "group", "order": "time"}
@@ -200,85 +194,6 @@ def _unread(raw: Raw, spec: ColumnSpec) -> tuple[Facts, ColumnSpec]:
     present = len(column) - column.null_count
     evidence = f"{present:,} codes, nearly all distinct, such as {strings.shortened(str(first), 24)}"
     return Facts(present, 0, {}), replace(spec, evidence=evidence)
-
-
-def _wish(
-    sheet: Sheet, answers: Answers, clusters: Clusters, groups: NDArray[np.int64] | None, options: DataOptions
-) -> Wish:
-    raw, ready, times = sheet.raw, sheet.raw.parts, None
-    if options.split is not None:
-        levels = labels_of(raw.arrow.column(options.split))
-        names = tuple(levels.names.to_pylist())
-        marked = ready_parts(names, levels.codes, raw.source, options.split)
-        ready = marked if ready is None or options.test is None else np.where(ready == "test", "test", marked)
-    if options.time is not None:
-        times = _times(raw, options.time, options)
-    return Wish(
-        raw.source,
-        sheet.usable,
-        _strata(answers),
-        clusters.codes,
-        ready,
-        groups,
-        times,
-        options.group or "",
-        options.time or "",
-    )
-
-
-def _times(raw: Raw, name: str, options: DataOptions) -> NDArray[np.float64]:
-    spec = next(spec for spec in find_kinds(raw, options.kinds) if spec.name == name)
-    if spec.kind not in ("time", "number"):
-        raise ColumnError(
-            raw.source,
-            f"--time {name} must name a column of times or numbers",
-            f"it is of kind {spec.kind}",
-            f"name another, or add --kind {name}=time",
-        )
-    reading = read_column(raw, spec, None, lambda _fraction: None)
-    assert isinstance(reading.column, Numbers)
-    return reading.column.values.astype(np.float64)
-
-
-def _codes(raw: Raw, name: str | None) -> NDArray[np.int64] | None:
-    return None if name is None else labels_of(raw.arrow.column(name)).codes.astype(np.int64)
-
-
-def _strata(answers: Answers) -> NDArray[np.int64]:
-    if answers.task == "classification":
-        return answers.values.astype(np.int64)
-    known = answers.values[answers.known]
-    bins = max(1, min(_BINS, len(known) // 30))
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1]))
-    return np.searchsorted(edges, answers.values).astype(np.int64)
-
-
-def _after_split(answers: Answers, clusters: Clusters, parts: Parts) -> list[Finding]:
-    """Set aside rows whose class no training row has, and tell copies that a ready split has parted."""
-    findings = []
-    part = parts.part
-    if answers.task == "classification":
-        seen = np.bincount(answers.values[part == TRAIN], minlength=len(answers.classes)) > 0
-        strange = (part > TRAIN) & ~seen[answers.values]
-        if strange.any():
-            names = ", ".join(repr(answers.classes[each]) for each in np.unique(answers.values[strange])[:4])
-            message = (
-                f"{count_text(int(strange.sum()), 'row')} outside the training rows set aside: their class ({names}) "
-                "has no training row"
-            )
-            findings.append(Finding("unseen_class", "warning", message, answers.spec.name, count=int(strange.sum())))
-            part[strange] = ASIDE
-    if count := crossing(clusters.codes, part):
-        verb = "repeats" if count == 1 else "repeat"
-        message = (
-            f"{count_text(count, 'row')} for validation or test {verb} training rows, exactly or nearly: scores will "
-            "look too good"
-        )
-        findings.append(Finding("crossing", "warning", message, count=count))
-    for each, name in ((VALID, "validation"), (TEST, "test")):
-        if not (part == each).any():
-            findings.append(Finding("empty_part", "warning", f"no {name} rows are left", None, count=0))
-    return findings
 
 
 def _made(folder: Path) -> Path:

@@ -93,12 +93,8 @@ def _index(sheet: Sheet, column: ColumnSpec) -> Finding | None:
         return None
     column_values = sheet.table[column.name]
     assert isinstance(column_values, Numbers)
-    rows = np.ones(len(column_values), dtype=np.bool_)
-    if sheet.raw.parts is not None:
-        rows &= sheet.raw.parts == sheet.raw.parts[0]
-    if sheet.raw.file_of is not None:  # each file may count anew
-        rows &= sheet.raw.file_of == sheet.raw.file_of[0]
-    values = column_values.values[rows]
+    files = sheet.raw.file_of  # each file may count anew
+    values = column_values.values if files is None else column_values.values[files == files[0]]
     if len(values) < _ENOUGH_ROWS or np.isnan(values).any() or (values != np.round(values)).any():
         return None
     low, high = float(values.min()), float(values.max())
@@ -143,7 +139,7 @@ def _missing(sheet: Sheet) -> Iterator[Finding]:
     few.sort(reverse=True)
     if few:
         shown = ", ".join(f"{name!r} in {count:,}" for count, name in few[:4])
-        more = f" and {len(few) - 4:,} more columns in fewer" if len(few) > 4 else ""
+        more = f" and {count_text(len(few) - 4, 'more column')} in fewer" if len(few) > 4 else ""
         message = f"values are missing: {shown}{more} of {rows:,} rows"
         yield Finding("missing", "note", message, few[0][1] if len(few) == 1 else None, count=few[0][0])
 

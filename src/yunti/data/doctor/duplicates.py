@@ -43,7 +43,7 @@ class Clusters:
     findings: tuple[Finding, ...]
 
 
-def find_duplicates(sheet: Sheet, inputs: Sequence[ColumnSpec]) -> Clusters:
+def find_duplicates(sheet: Sheet, inputs: Sequence[ColumnSpec], *, kept: bool) -> Clusters:
     """Find rows whose inputs are the same or nearly the same.
 
     Pictures, sounds, sequences and long texts identify a row by themselves; in other tables all inputs must be equal.
@@ -51,6 +51,7 @@ def find_duplicates(sheet: Sheet, inputs: Sequence[ColumnSpec]) -> Clusters:
     Args:
         sheet: the data.
         inputs: the columns that are used.
+        kept: whether the split will keep such rows together.
     """
     content = [column for column in inputs if _identifies(sheet, column, len(inputs))]
     used = content or [column for column in inputs if column.name in sheet.table.columns]
@@ -66,9 +67,10 @@ def find_duplicates(sheet: Sheet, inputs: Sequence[ColumnSpec]) -> Clusters:
         chance *= _chance(values)
     exact_codes = _codes(keys, sheet.usable)
     near_codes = exact_codes if np.array_equal(keys, near) else _codes(near, sheet.usable)
-    findings = [*_tell_exact(sheet, exact_codes), *_tell_conflicts(sheet, exact_codes)]
+    together = "; kept on one side of the split" if kept else ""
+    findings = [*_tell_exact(sheet, exact_codes, together), *_tell_conflicts(sheet, exact_codes)]
     if near_codes is not exact_codes:
-        findings += _tell_near(sheet, exact_codes, near_codes)
+        findings += _tell_near(sheet, exact_codes, near_codes, together)
     sizes = np.bincount(near_codes)
     if not content and sizes[sizes > 1].sum() > _CROWD * len(near_codes) and _by_chance(sizes, chance):
         count = int((sizes[sizes > 1] - 1).sum())
@@ -184,7 +186,7 @@ def _codes(keys: NDArray[np.uint64], usable: NDArray[np.bool_]) -> NDArray[np.in
     return codes
 
 
-def _tell_exact(sheet: Sheet, codes: NDArray[np.int64]) -> Iterator[Finding]:
+def _tell_exact(sheet: Sheet, codes: NDArray[np.int64], together: str) -> Iterator[Finding]:
     count, first, earlier = _repeats(codes)
     if count:
         file, row = sheet.raw.place(first)
@@ -192,7 +194,7 @@ def _tell_exact(sheet: Sheet, codes: NDArray[np.int64]) -> Iterator[Finding]:
         same = f"row {where[1]}" if where[0] == file else f"{where[0]}, row {where[1]}"
         verb = "repeats" if count == 1 else "repeat"
         message = f"{count_text(count, 'row')} {verb} the inputs of an earlier row: first {file}, row {row}, as {same}"
-        yield Finding("duplicates", "note", message + "; kept on one side of the split", None, file, row, count)
+        yield Finding("duplicates", "note", message + together, None, file, row, count)
 
 
 def _tell_conflicts(sheet: Sheet, codes: NDArray[np.int64]) -> Iterator[Finding]:
@@ -217,7 +219,7 @@ def _tell_conflicts(sheet: Sheet, codes: NDArray[np.int64]) -> Iterator[Finding]
         yield Finding("conflicts", "warning", message, answers.spec.name, file, row, groups)
 
 
-def _tell_near(sheet: Sheet, exact: NDArray[np.int64], near: NDArray[np.int64]) -> Iterator[Finding]:
+def _tell_near(sheet: Sheet, exact: NDArray[np.int64], near: NDArray[np.int64], together: str) -> Iterator[Finding]:
     heads = np.unique(exact, return_index=True)[1]
     count, first, earlier = _repeats(near[np.sort(heads)])
     if count:
@@ -226,7 +228,7 @@ def _tell_near(sheet: Sheet, exact: NDArray[np.int64], near: NDArray[np.int64]) 
         verb = "is" if count == 1 else "are"
         message = (
             f"{count_text(count, 'row')} {verb} nearly the same as an earlier row: first {file}, row {row}, like row "
-            f"{sheet.raw.place(int(places[earlier]))[1]}; kept on one side of the split"
+            f"{sheet.raw.place(int(places[earlier]))[1]}{together}"
         )
         yield Finding("near_duplicates", "note", message, None, file, row, count)
 

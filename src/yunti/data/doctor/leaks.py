@@ -22,7 +22,9 @@ _LEAST = 20  # rows below which a one-to-one match may be chance
 _LEAST_OF_CLASS = 10  # held-out rows of a class, for its AUC to say anything
 _LEAST_DRAWN = 100  # rows below which a perfect threshold may be chance, or all there is to learn
 _FEW_VALUES = 64
-_MOST_SUMMED = 100  # columns that are tried as terms of a sum
+_MOST_SUMMED = 200  # columns that are tried as terms of a sum of two
+_MOST_BY_THREE = 60  # and of three
+_MOST_TOTALS = 20  # columns named as outcomes that are tried as such a sum
 _TOLERANCE = 1e-6
 _OUTCOME = re.compile(
     r"(^|[_\W])(re)?(paid|payed|balance|remaining|outstanding|received|recover(y|ed|ies)|collected|refunded|settled|"
@@ -182,9 +184,9 @@ def _sums(sheet: Sheet, answers: Answers, passed_over: frozenset[str]) -> Iterat
             name, target = names[term], answers.spec.name
             message = f"{name!r} gives the target {target!r} away: {target} = {_formula(terms, names)}"
             yield Finding("leak", "left out", message, names[term])
-    for place, name in enumerate(names):
-        if not _OUTCOME.search(name):
-            continue
+    outcomes = [place for place, name in enumerate(names) if _OUTCOME.search(name)]
+    for place in outcomes[:_MOST_TOTALS]:
+        name = names[place]
         others = [each for each in range(len(names)) if each != place]
         terms = [(others[term], sign) for term, sign in find_sum(table[:, place], table[:, others])]
         members = [place, *(term for term, _ in terms)] if terms else []
@@ -236,14 +238,14 @@ def find_sum(total: NDArray[np.float64], table: NDArray[np.float64]) -> list[tup
         (np.isfinite(table).mean(axis=0) >= 0.95) & ((np.nan_to_num(table) != 0).mean(axis=0) >= 0.2)
     )
     useful = useful[:_MOST_SUMMED]
-    probes = np.linspace(0, len(total) - 1, 32).astype(int)
+    probes = np.linspace(0, len(total) - 1, 8).astype(int)
     few, some = total[probes], table[np.ix_(probes, useful)]
-    for size in (2, 3):
+    for size in (2, 3) if len(useful) <= _MOST_BY_THREE else (2,):
         sets = np.array(list(combinations(range(len(useful)), size)))
         for signs in _signs(size):
             for block in np.array_split(sets, max(1, len(sets) // 50_000)) if len(sets) else []:
                 sums = (some[:, block] * signs).sum(axis=2)
-                hits = (np.abs(sums - few[:, None]) <= tolerance).sum(axis=0) >= 30
+                hits = (np.abs(sums - few[:, None]) <= tolerance).sum(axis=0) >= 7
                 for chosen in block[hits]:
                     places = useful[chosen]
                     rest = total - (table[:, places] * signs).sum(axis=1)

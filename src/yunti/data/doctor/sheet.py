@@ -62,8 +62,9 @@ class Sheet:
         return (column for column in self.columns if column.kind in kinds and column.name in self.table.columns)
 
     def drawn(self, purpose: str, most: int = DRAWN) -> NDArray[np.int64]:
-        """Draw usable rows at random, in the order of the source."""
-        rows = np.flatnonzero(self.usable)
+        """Draw usable rows at random, in the order of the source; rows of a ready test part stay closed."""
+        ready = self.raw.parts
+        rows = np.flatnonzero(self.usable if ready is None else self.usable & (ready != "test"))
         if len(rows) <= most:
             return rows
         return np.sort(generator(self.seed, "doctor", purpose).choice(rows, most, replace=False))

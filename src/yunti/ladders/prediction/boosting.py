@@ -50,6 +50,14 @@ class Rows:
         """Return these rows."""
         return Rows(self.matrix[rows], self.target[rows], None if self.weights is None else self.weights[rows])
 
+    def joined(self, other: Rows) -> Rows:
+        """Return these rows and then the other's."""
+        weights = None
+        if self.weights is not None and other.weights is not None:
+            weights = np.concatenate([self.weights, other.weights])
+        matrix, target = np.concatenate([self.matrix, other.matrix]), np.concatenate([self.target, other.target])
+        return Rows(matrix, target, weights)
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -154,7 +162,8 @@ class Boosting(Estimator):
             return f"the time was over after {grown} of {growth.rounds} rounds of model {models} of {growth.bags}"
         return (
             f"shortened to the time there was: {growth.rounds} rounds instead of {wanted.rounds} at learning rate "
-            f"{growth.learning_rate:.3g}, {growth.bags} of {wanted.bags} models, {growth.rows:,} of {wanted.rows:,} rows"
+            f"{growth.learning_rate:.3g}, {growth.bags} of {wanted.bags} models, {growth.rows:,} of {wanted.rows:,} "
+            "rows"
         )
 
     @property
@@ -207,11 +216,11 @@ class Fitter:
     """
 
     def __init__(self, spec: Spec, levels: tuple[int, ...], growth: Growth) -> None:
-        self._spec, self._task, self._growth = spec, spec.task, growth
+        self._spec, self._task, self._levels, self._growth = spec, spec.task, levels, growth
         self._codes = [place for place, count in enumerate(levels) if count]
 
     def choose_scale(self, rows: Rows, held: Rows, watch: Watch) -> Scale:
-        """Choose whether the trees fit a regression's target or its logarithm: where it may pay, a short fit of each."""
+        """Choose whether the trees fit the target or its logarithm: where that may pay, by a short fit of each."""
         plain = scale_of(rows.target, False)
         if not wants_logarithm(rows.target):
             return plain
@@ -230,7 +239,7 @@ class Fitter:
         return scales[int(np.argmin(losses))]
 
     def fit_all(self, rows: Rows, held: Rows, scale: Scale | None, watch: Watch) -> list[Member]:
-        """Fit one model; or several, each on all folds but one."""
+        """Fit one model; or several, each on all folds but one, which joins the validation rows to stop it."""
         bags = self._growth.bags
         if bags == 1:
             return [self.fit(rows, held, scale, "whole", watch)]
@@ -241,7 +250,7 @@ class Fitter:
                 break
             into = np.setdiff1d(np.arange(len(rows.target)), out)
             section = watch.part(place / bags, (place + 1) / bags, watch.left / (bags - place))
-            members.append(self.fit(rows.take(into), rows.take(out), scale, f"fold{place}", section))
+            members.append(self.fit(rows.take(into), rows.take(out).joined(held), scale, f"fold{place}", section))
         return members
 
     def fit(self, rows: Rows, held: Rows, scale: Scale | None, name: str, watch: Watch) -> Member:

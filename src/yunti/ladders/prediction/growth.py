@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from yunti.specs import TaskSpec
 
-MOST_ADDS = 1.2e11  # histogram additions of one fit: about a minute and a half on two cores
-ADDS_PER_SECOND = 0.5e9  # of one core, with a margin: only a fit that clearly cannot end in time is shortened
+MOST_WORK = 1.5e11  # of one fit, in histogram additions: about a minute and a half on two cores
+WORK_PER_SECOND = 0.6e9  # of one core; 1e9 were measured, so that this leaves a margin
+ROW_WORK = 20  # gradients, sorting into leaves and scores cost a row as much as so many more features
 BINNING_CELLS_PER_SECOND = 1.5e7
 WIDE = 200  # dense features beyond which a tree looks at a part of them
 PART_OF_WIDE = 100
@@ -27,9 +28,9 @@ REASONS = {
     "rounds": "at most; the validation rows say when to stop",
     "leaves": "tuned defaults (Holzmüller et al. 2024), times the dial",
     "least_rows": "tuned defaults, less for few rows: a leaf should not hold more than a twentieth of them",
-    "feature_share": f"of many features every tree looks at about {PART_OF_WIDE}: others cost time and tell the same",
+    "feature_share": f"of more than {WIDE} features every tree looks at {PART_OF_WIDE} or more, as many as time allows",
     "bins": "thresholds tried a feature; fewer where there are many cells",
-    "bags": f"below {BAGGED_ROWS} rows several models, each stopped on its own tenth of the rows, are averaged",
+    "bags": f"below {BAGGED_ROWS} rows several models, each with its own part of the rows held out, are averaged",
 }
 
 
@@ -72,6 +73,12 @@ class Growth:
         cells = self.rows * self.row_share * max(1.0, features * self.feature_share)
         return 2.0 * self.rounds * outputs * cells * (1 + math.log2(max(2, self.leaves)) / 2)
 
+    def work(self, features: int, outputs: int) -> float:
+        """Estimate the time of one model in units of a histogram addition: with what a row and a histogram cost."""
+        seen = max(1.0, features * self.feature_share)
+        searched = 2.0 * self.rounds * outputs * self.leaves * seen * self.bins
+        return self.adds(features, outputs) * (seen + ROW_WORK) / seen + searched
+
 
 def growth_for(task: TaskSpec, rows: int, features: int, dial: float) -> Growth:
     """Derive everything from the size of the data.
@@ -92,12 +99,15 @@ def growth_for(task: TaskSpec, rows: int, features: int, dial: float) -> Growth:
         leaves=max(2, round((50 if classifies else 100) * dial)),
         least_rows=min(40, max(3, rows // 50)) if classifies else 3,
         row_share=0.75 if classifies else 0.7,
-        feature_share=min(1.0, max(0.1, PART_OF_WIDE / max(1, features))) if features > WIDE else 1.0,
+        feature_share=1.0,
         bins=63 if features > WIDE or rows >= HUGE_ROWS else 255,
         bags=BAGS if rows < BAGGED_ROWS else 1,
         rows=rows,
     )
-    return shortened(full, full.adds(features, outputs_of(task)) / MOST_ADDS)
+    excess = full.work(features, outputs_of(task)) / MOST_WORK
+    if excess > 1 and features > WIDE:
+        full = replace(full, feature_share=max(1 / excess, PART_OF_WIDE / features))
+    return shortened(full, full.work(features, outputs_of(task)) / MOST_WORK)
 
 
 def shortened(growth: Growth, factor: float) -> Growth:
@@ -119,11 +129,11 @@ def fitting(growth: Growth, features: int, outputs: int, seconds: float, cores: 
         seconds: time left.
         cores: processor cores that work.
     """
-    pace = ADDS_PER_SECOND * cores
+    pace = WORK_PER_SECOND * cores
     binning = growth.rows * max(1, features) / (BINNING_CELLS_PER_SECOND * cores)
     while binning > seconds / 4 and growth.rows > 1000:
         growth, binning = replace(growth, rows=growth.rows // 2), binning / 2
-    needed = growth.bags * growth.adds(features, outputs) / pace
+    needed = growth.bags * growth.work(features, outputs) / pace
     while needed > seconds and growth.bags > 1:
         growth, needed = replace(growth, bags=growth.bags // 2), needed / 2
     steps = math.ceil(math.log2(max(1.0, needed / max(seconds, 1e-3))))

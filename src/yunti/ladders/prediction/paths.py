@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar, final
@@ -21,7 +22,7 @@ class Tried(Generic[Candidate]):
 
 
 def walk(
-    fit: Callable[[int, Candidate | None], tuple[Candidate, float]], may_go_on: Callable[[], bool]
+    fit: Callable[[int, Candidate | None], tuple[Candidate, float]], may_go_on: Callable[[], bool], fine: bool = True
 ) -> Tried[Candidate]:
     """Walk along a path of penalties to where the loss is lowest, in decades and then in half-decades.
 
@@ -29,6 +30,7 @@ def walk(
         fit: called with a place (0 is the start, each step a half-decade weaker) and the nearest candidate so far to
             begin from; returns the candidate and its loss.
         may_go_on: asked before each fit after the first.
+        fine: look at the half-decades around the best decade, too.
 
     Returns:
         The best one; of equals the strongest penalty.
@@ -42,7 +44,7 @@ def walk(
         if place not in tried:
             near = min(tried.values(), key=lambda each: abs(each.place - place), default=None)
             candidate, loss = fit(place, None if near is None else near.candidate)
-            tried[place] = Tried(place, candidate, loss if loss == loss else float("inf"))
+            tried[place] = Tried(place, candidate, float("inf") if math.isnan(loss) else loss)
 
     visit(0)
     for direction in (2, -2):
@@ -52,6 +54,6 @@ def walk(
             if best().place == here:
                 break
     for place in (best().place + 1, best().place - 1):
-        if may_go_on():
+        if fine and may_go_on():
             visit(place)
     return best()

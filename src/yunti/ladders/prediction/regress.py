@@ -15,15 +15,15 @@ from yunti.ladders.prediction.growth import class_weights
 from yunti.ladders.prediction.judge import Judge, Scale, log_softmax, logits_of, scale_of, wants_logarithm
 from yunti.ladders.prediction.losses import Floats, Logistic, Loss, Softmax, Squared, sigmoid, softmax
 from yunti.ladders.prediction.matrices import stored_cells
-from yunti.ladders.prediction.paths import walk
+from yunti.ladders.prediction.paths import Tried, walk
 from yunti.ladders.prediction.ridge import Aim, Ridge
 from yunti.models.contract import Watch
 from yunti.specs import TaskSpec
 
 CLOSED_FORM = 2500  # the smaller side of a dense matrix up to which ridge is solved exactly
 STEPS = {True: 30, False: 200}  # of a descent, by whether the matrix is sparse
-SEARCH_FLOPS = {True: 3e10, False: 4e11}  # of one fit of the search; sparse products are slower
-SEARCH_ROWS = 2000  # but at least so many rows
+SEARCH_FLOPS = {True: 1e10, False: 4e11}  # of one fit of the search; sparse products are slower
+SEARCH_ROWS = 2000  # but at least so many rows, and 100 for each output
 START = 10.0  # C times the mean squared length of a row, where the path begins
 
 Rows = tuple[Any, NDArray[Any]]  # a matrix and its targets
@@ -91,9 +91,7 @@ class Clock:
     def __init__(self, watch: Watch) -> None:
         self.watch, self.longest, self.cut, self.flops = watch, 0.0, False, 0.0
 
-    def solve(
-        self, problem: Problem, alpha: float, start: Scorer | None, steps: int, share: float
-    ) -> tuple[Scorer, int]:
+    def solve(self, problem: Problem, alpha: float, start: Scorer | None, steps: int, share: float) -> Scorer:
         """Solve within a share of the time left."""
         began, allowed = time.monotonic(), share * self.watch.left
 
@@ -106,11 +104,11 @@ class Clock:
         fit = problem.solve(alpha, start=start, steps=steps, hurry=hurry)
         self.longest = max(self.longest, time.monotonic() - began)
         self.flops += problem.flops_a_step * max(1, fit.steps)
-        return fit.scorer, fit.steps
+        return fit.scorer
 
-    def has_time(self) -> bool:
-        """Whether a fit like the longest so far surely fits in, and the rest after it."""
-        return self.watch.left > 4 * self.longest
+    def has_time(self, ratio: float = 1.0) -> bool:
+        """Whether a fit like the longest so far surely fits in, and after it one that takes `ratio` times as long."""
+        return self.watch.left > (2 + ratio) * self.longest
 
 
 def fit_classes(task: TaskSpec, rows: Rows, held: Rows, random: np.random.Generator, watch: Watch) -> Found:
@@ -123,57 +121,87 @@ def fit_classes(task: TaskSpec, rows: Rows, held: Rows, random: np.random.Genera
         random: draws the rows of the search, where all would take too long.
         watch: the time it may take.
     """
-    sparse = not isinstance(rows[0], np.ndarray)
-    classes = len(task.classes)
-    link: Links = "sigmoid" if classes == 2 else "one against the rest" if sparse else "softmax"
-    outputs = 1 if classes == 2 else classes
-    judge = Judge(task, held[1], class_weights(task, held[1]), None)
-    clock, steps = Clock(watch), STEPS[sparse]
-
-    def problem_of(part: Rows) -> Problem:
-        loss: type[Loss] = Softmax if link == "softmax" else Logistic
-        return Problem(part[0], loss(part[1], outputs, class_weights(task, part[1])), outputs)
-
-    def judged(scorer: Scorer) -> tuple[Answer, float]:
-        answer = Answer(scorer, link)
-        loss = judge.loss(answer.chances(held[0]))
-        return replace(answer, correction=judge.correction), loss
-
-    searched = _search_rows(rows, outputs, steps, random)
-    problem = problem_of(searched)
-    first = START / max(float(problem.spread.sum()), 1e-12)
-
-    def visit(place: int, near: Answer | None) -> tuple[Answer, float]:
-        alpha = 1 / (first * 10 ** (place / 2) * len(searched[1]))
-        answer, loss = judged(clock.solve(problem, alpha, near.scorer if near else None, steps, 0.4)[0])
-        watch.tell(0.5 * min(1.0, len(places) / 6), valid=loss)
-        places.append(place)
-        return answer, loss
-
-    places: list[int] = []
-    best = walk(visit, clock.has_time)
-    answer, loss = best.candidate, best.loss
-    weight = first * 10 ** (best.place / 2)
-    if len(searched[1]) < len(rows[1]):
-        scorer, _ = clock.solve(problem_of(rows), 1 / (weight * len(rows[1])), answer.scorer, steps, 0.8)
-        answer, loss = judged(scorer)
-    plan = {"C": weight, "link": link, "correction": answer.correction, "penalties_tried": len(places)}
-    plan |= {"rows_of_the_search": len(searched[1])} | _stopped(clock)
-    return Found(answer, loss, clock.flops, plan)
+    fitter = _ClassFitter(task, rows, held, Clock(watch))
+    searched, used = fitter.search_rows(random)
+    best, tried = fitter.search(searched, used)
+    clock, answer, loss = fitter.clock, best.candidate, best.loss
+    weight = fitter.first * 10 ** (best.place / 2)
+    if used is not None:
+        problem = fitter.problem_of(rows)
+        start = _spread(answer.scorer, used, rows[0].shape[1])
+        scorer = clock.solve(problem, 1 / (weight * len(rows[1])), start, fitter.steps, 0.8)
+        answer, loss = fitter.judged(scorer, held[0])
+    plan: dict[str, Any] = {"C": weight, "link": fitter.link, "correction": answer.correction}
+    plan |= {"penalties_tried": tried, "rows_of_the_search": len(searched[1])}
+    return Found(answer, loss, clock.flops, plan | _stopped(clock))
 
 
-def fit_values(task: TaskSpec, rows: Rows, held: Rows, random: np.random.Generator, watch: Watch) -> Found:
+@final
+class _ClassFitter:
+    """Fits logistic regressions for one penalty after another."""
+
+    def __init__(self, task: TaskSpec, rows: Rows, held: Rows, clock: Clock) -> None:
+        self.task, self.rows, self.held, self.clock = task, rows, held, clock
+        self.sparse = not isinstance(rows[0], np.ndarray)
+        two = len(task.classes) == 2
+        self.link: Links = "sigmoid" if two else "one against the rest" if self.sparse else "softmax"
+        self.outputs = 1 if two else len(task.classes)
+        self.steps = STEPS[self.sparse]
+        self.judge = Judge(task, held[1], class_weights(task, held[1]), None)
+        self.first = START / max(_mean_length(rows[0]), 1e-12)
+
+    def problem_of(self, rows: Rows) -> Problem:
+        loss: type[Loss] = Softmax if self.link == "softmax" else Logistic
+        return Problem(rows[0], loss(rows[1], self.outputs, class_weights(self.task, rows[1])), self.outputs)
+
+    def judged(self, scorer: Scorer, held: Any) -> tuple[Answer, float]:
+        """Give the loss on the held-out rows, and the correction it is reached with."""
+        answer = Answer(scorer, self.link)
+        loss = self.judge.loss(answer.chances(held))
+        return replace(answer, correction=self.judge.correction), loss
+
+    def search_rows(self, random: np.random.Generator) -> tuple[Rows, NDArray[np.int64] | None]:
+        """Return all rows and None; or so many at random as a search can afford, and the features that they have."""
+        matrix, target = self.rows
+        cost = 4.0 * stored_cells(matrix) * self.outputs * self.steps
+        affordable = int(len(target) * SEARCH_FLOPS[self.sparse] / max(cost, 1.0))
+        count = max(SEARCH_ROWS, 100 * self.outputs, affordable)
+        if count >= len(target):
+            return self.rows, None
+        chosen = np.sort(random.choice(len(target), count, replace=False))
+        some = matrix[chosen]
+        used = np.unique(some.indices).astype(np.int64) if self.sparse else np.arange(matrix.shape[1])
+        return (some[:, used], target[chosen]), used
+
+    def search(self, rows: Rows, used: NDArray[np.int64] | None) -> tuple[Tried[Answer], int]:
+        """Walk along the path of penalties; return the best and how many were tried."""
+        problem = self.problem_of(rows)
+        held = self.held[0] if used is None else self.held[0][:, used]
+        tried: list[int] = []
+
+        def visit(place: int, near: Answer | None) -> tuple[Answer, float]:
+            alpha = 1 / (self.first * 10 ** (place / 2) * len(rows[1]))
+            scorer = self.clock.solve(problem, alpha, near.scorer if near else None, self.steps, 0.4)
+            answer, loss = self.judged(scorer, held)
+            tried.append(place)
+            self.clock.watch.tell(min(0.9, len(tried) / 8), valid=loss, step=len(tried))
+            return answer, loss
+
+        ratio = len(self.rows[1]) / len(rows[1])  # what the fit of all rows will cost, in fits of the search
+        return walk(visit, lambda: self.clock.has_time(ratio), fine=not self.sparse), len(tried)
+
+
+def fit_values(task: TaskSpec, rows: Rows, held: Rows, _random: np.random.Generator, watch: Watch) -> Found:
     """Fit ridge regression to the target, and where it has a long tail to its logarithm; arguments as above."""
     matrix, target = rows
     logarithms = (False, True) if wants_logarithm(target) else (False,)
     clock = Clock(watch)
     solver = _values_solver(matrix, clock)
-    found = []
+    found: list[Found] = []
     for place, logarithm in enumerate(logarithms):
         section = watch.part(place / len(logarithms), (place + 1) / len(logarithms))
         if not found or clock.has_time():
             found.append(_fit_scaled(task, rows, held, scale_of(target, logarithm), (solver, clock, section)))
-    del random
     best = min(found, key=lambda each: each.loss)
     return replace(best, flops=clock.flops, plan=best.plan | _stopped(clock))
 
@@ -200,7 +228,7 @@ def _values_solver(matrix: Any, clock: Clock) -> _Solver:
 
     def descent(target: NDArray[np.float64]) -> Callable[[float, Scorer | None], Scorer]:
         problem = Problem(matrix, Squared(target.astype(np.float32), 1), 1)
-        return lambda alpha, start: clock.solve(problem, alpha, start, 100, 0.4)[0]
+        return lambda alpha, start: clock.solve(problem, alpha, start, 100, 0.4)
 
     return descent
 
@@ -213,7 +241,8 @@ def _fit_scaled(task: TaskSpec, rows: Rows, held: Rows, scale: Scale, means: tup
     first = START / max(_mean_length(rows[0]), 1e-12)
     margin = 0.25 * float(np.ptp(scaled)) if scale.shift is not None else np.inf
     bounds = (max(-1e300, float(scaled.min()) - margin), min(1e300, float(scaled.max()) + margin))
-    solve, places = solver(scaled), []
+    solve = solver(scaled)
+    places: list[int] = []
 
     def visit(place: int, near: Answer | None) -> tuple[Answer, float]:
         scorer = solve(1 / (first * 10 ** (place / 2) * len(scaled)), near.scorer if near else None)
@@ -229,16 +258,11 @@ def _fit_scaled(task: TaskSpec, rows: Rows, held: Rows, scale: Scale, means: tup
     return Found(best.candidate, best.loss, 0.0, plan)
 
 
-def _search_rows(rows: Rows, outputs: int, steps: int, random: np.random.Generator) -> Rows:
-    """Return all rows, or so many at random that a fit of them costs no more than a search should."""
-    matrix, target = rows
-    sparse = not isinstance(matrix, np.ndarray)
-    cost = 4.0 * stored_cells(matrix) * outputs * steps
-    count = max(SEARCH_ROWS, 20 * outputs, int(len(target) * SEARCH_FLOPS[sparse] / max(cost, 1.0)))
-    if count >= len(target):
-        return rows
-    chosen = np.sort(random.choice(len(target), count, replace=False))
-    return matrix[chosen], target[chosen]
+def _spread(scorer: Scorer, used: NDArray[np.int64], features: int) -> Scorer:
+    """Give weights of some features a place among all."""
+    weights = np.zeros((features, scorer.weights.shape[1]), dtype=np.float32)
+    weights[used] = scorer.weights
+    return Scorer(weights, scorer.bias)
 
 
 def _mean_length(matrix: Any) -> float:

@@ -183,7 +183,8 @@ def leaf_answers(tree: Any, spec: Spec) -> NDArray[np.float64]:
     shares[:, tree.classes_.astype(np.int64)] = inner.value[:, 0, :] / inner.value[:, 0, :].sum(axis=1, keepdims=True)
     rows = inner.n_node_samples[:, None]
     prior = (shares[0] * rows[0] + 1) / (rows[0] + spec.outputs)
-    return (shares * rows + prior * PRIOR_ROWS) / (rows + PRIOR_ROWS)
+    mixed: NDArray[np.float64] = (shares * rows + prior * PRIOR_ROWS) / (rows + PRIOR_ROWS)
+    return mixed
 
 
 def unfit_for(spec: Spec) -> str | None:

@@ -19,7 +19,7 @@ from yunti.models.features.block import Block
 from yunti.models.features.images import Picture
 from yunti.models.features.scaling import Scaled
 from yunti.models.features.sequences import Sequence
-from yunti.models.features.tabular import Codes, Number, OneHot, Time
+from yunti.models.features.tabular import Codes, Number, NumberAndLogarithm, OneHot, Time
 from yunti.models.features.text import DenseText, SparseText
 from yunti.seeds import seed_for
 from yunti.specs import ColumnSpec, Spec
@@ -139,7 +139,9 @@ class Features:
 def _scaled_block(column: ColumnSpec, spec: Spec) -> Block:
     del spec
     match column.kind:
-        case "number" | "flag":
+        case "number":
+            return Scaled(NumberAndLogarithm(column.name))
+        case "flag":
             return Scaled(Number(column.name))
         case "time":
             return Scaled(Time(column.name, circular=True))

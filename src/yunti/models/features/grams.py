@@ -4,10 +4,10 @@ A text is lower-cased, freed of HTML and brought to Unicode's compatibility form
 every Chinese character and every kana is a word of its own, so that word bigrams there are character bigrams. Character
 n-grams stay within a run without spaces, padded by one space on each side.
 
-An n-gram's hash is the polynomial Σ m(c_j)·B^j mod 2^64 over its characters, with m a mixing of the code point and B odd,
-so that all n-grams of a length come from two prefix sums (Karp and Rabin, 1987). It is folded into 2^22 buckets: the
-hashing trick (Weinberger et al., 2009, Feature hashing for large scale multitask learning), with document frequencies
-counted per bucket, so that rare n-grams can be dropped and the common ones keep a name.
+An n-gram's hash is the polynomial Σ m(c_j)·B^j mod 2^64 over its characters, with m a mixing of the code point and B
+odd, so that all n-grams of a length come from two prefix sums (Karp and Rabin, 1987). It is folded into 2^22 buckets,
+the hashing trick (Weinberger et al., 2009, Feature hashing for large scale multitask learning), with document
+frequencies counted per bucket, so that rare n-grams can be dropped and the common ones keep a name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,14 +99,14 @@ def grams(texts: Sequence[str], unit: Unit) -> Grams:
     text_of = np.cumsum(stream == END, dtype=np.int32)
     hasher = _Hasher(stream)
     found = _words(kinds, text_of, hasher) if unit == "words" else _characters(kinds, text_of, hasher)
-    hashes, starts, lengths, owners = zip(*found, strict=True)
-    shift = np.uint64(64 - BITS)
-    buckets = np.concatenate([(each >> shift).astype(np.int32) for each in hashes])
-    starts, lengths = (np.concatenate([each.astype(np.int32) for each in group]) for group in (starts, lengths))
-    return Grams(buckets, np.concatenate(owners), starts, lengths, stream)
+    buckets, owners, starts, lengths = (
+        np.concatenate([group[which].astype(np.int32) for group in found]) for which in range(4)
+    )
+    return Grams(buckets, owners, starts, lengths, stream)
 
 
-_Found = tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]
+# The n-grams of one length: buckets, texts, starts in the stream, numbers of characters.
+_Found = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
 def _stream(text: str) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
@@ -174,6 +174,10 @@ def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return values
 
 
+def _fold(hashes: NDArray[np.uint64]) -> NDArray[np.int32]:
+    return (hashes >> np.uint64(64 - BITS)).astype(np.int32)
+
+
 def _words(kinds: NDArray[np.uint8], text_of: NDArray[np.int32], hasher: _Hasher) -> list[_Found]:
     inside, alone = kinds == _WORD, kinds == _ALONE
     before = np.concatenate([[False], inside[:-1]])
@@ -184,8 +188,8 @@ def _words(kinds: NDArray[np.uint8], text_of: NDArray[np.int32], hasher: _Hasher
     pair = np.flatnonzero(owners[:-1] == owners[1:])
     pairs = _mix(hashes[pair] * np.uint64(3) + hashes[pair + 1])
     return [
-        (hashes, starts, ends - starts, owners),
-        (pairs, starts[pair], ends[pair + 1] - starts[pair], owners[pair]),
+        (_fold(hashes), owners, starts, ends - starts),
+        (_fold(pairs), owners[pair], starts[pair], ends[pair + 1] - starts[pair]),
     ]
 
 
@@ -198,6 +202,6 @@ def _characters(kinds: NDArray[np.uint8], text_of: NDArray[np.int32], hasher: _H
         inner = blanks[length - 1 : length - 1 + size] == blanks[1 : 1 + size]
         filled = blanks[length : length + size] - blanks[:size] < length
         starts = np.flatnonzero(inner & filled)
-        hashes = hasher.windows(length)[starts]
-        found.append((hashes, starts, np.full(len(starts), length), text_of[starts] - 1))
+        buckets = _fold(hasher.windows(length)[starts])
+        found.append((buckets, text_of[starts] - 1, starts, np.full(len(starts), length)))
     return found

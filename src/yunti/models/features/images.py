@@ -132,7 +132,8 @@ def shrink(pixels: Floats) -> Floats:
     factor = -(-max(pixels.shape[1:3]) // SMALL)
     rows, columns = (_areas(length, -(-length // factor)) for length in pixels.shape[1:3])
     moved = np.moveaxis(pixels, -1, 1)  # (pictures, channels, height, width)
-    return np.ascontiguousarray(np.moveaxis(rows @ moved @ columns.T, 1, -1)).reshape(len(pixels), -1)
+    small: Floats = np.ascontiguousarray(np.moveaxis(rows @ moved @ columns.T, 1, -1))
+    return small.reshape(len(pixels), -1)
 
 
 def colours(pixels: NDArray[np.uint8]) -> Floats:
@@ -148,9 +149,10 @@ def colours(pixels: NDArray[np.uint8]) -> Floats:
     flat = pixels.reshape(count, -1, channels)
     bins = flat >> 5
     shares = [(bins == level).mean(axis=1, dtype=np.float32) for level in range(COLOUR_BINS)]
-    mean = flat.mean(axis=1, dtype=np.float32) / 255
-    square = np.square(flat, dtype=np.float32).mean(axis=1, dtype=np.float32) / 255**2
-    return np.concatenate([*shares, mean, np.sqrt(np.maximum(square - mean * mean, 0))], axis=1)
+    mean = flat.mean(axis=1, dtype=np.float32) / np.float32(255)
+    square = np.square(flat, dtype=np.float32).mean(axis=1, dtype=np.float32) / np.float32(255**2)
+    deviation = np.sqrt(np.maximum(square - mean * mean, 0))
+    return np.concatenate([*shares, mean, deviation], axis=1, dtype=np.float32)
 
 
 @final
@@ -180,14 +182,9 @@ class Picture(Block):
         rows = np.sort(rows[images.present[rows]])
         values = np.concatenate(self._groups(images.take(rows)), axis=1)
         self.center = values.mean(axis=0) if len(values) else np.zeros(values.shape[1], dtype=np.float32)
-        edges = np.cumsum([0, *self._widths()])
-        scales = [
-            np.full(
-                stop - start,
-                max(1e-6, float((values[:, start:stop] - self.center[start:stop]).std())) if len(values) else 1.0,
-            )
-            for start, stop in zip(edges[:-1], edges[1:], strict=True)
-        ]
+        groups = np.split(values - self.center, np.cumsum(self._widths())[:-1], axis=1)
+        spreads = [float(group.std()) if len(group) else 1.0 for group in groups]
+        scales = [np.full(group.shape[1], max(1e-6, spread)) for group, spread in zip(groups, spreads, strict=True)]
         self.scale = (1 / np.concatenate(scales)).astype(np.float32)
 
     def transform(self, column: Column) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any, cast, final
 
@@ -99,7 +100,7 @@ def bands(sampled: Floats) -> Floats:
 
     power = np.square(np.abs(scipy.fft.rfft(sampled, axis=1)))[:, 1:] / sampled.shape[1]
     edges = [0, *(2**octave for octave in range(int(np.log2(sampled.shape[1]))))]
-    sums = [power[:, start:stop].sum(axis=1) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+    sums = [power[:, start:stop].sum(axis=1) for start, stop in itertools.pairwise(edges)]
     return np.log(np.stack(sums, axis=1) + 1e-6).astype(np.float32)
 
 
@@ -163,7 +164,7 @@ def chunks(ragged: Ragged, steps: int) -> Iterator[Ragged]:
 
 
 def filled(ragged: Ragged) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
-    """Return which rows have a value, their steps as float32 with gaps filled by the channel's mean, and their offsets."""
+    """Return which rows have a value, their steps as float32 with gaps filled by the mean, and their offsets."""
     lengths = ragged.lengths
     present = np.flatnonzero(lengths > 0)
     values = ragged.values[ragged.offsets[0] : ragged.offsets[-1]].astype(np.float32)

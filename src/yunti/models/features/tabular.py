@@ -59,6 +59,56 @@ class Number(Block):
 
 
 @final
+class NumberAndLogarithm(Block):
+    """A number and, where it takes many values, how it grows: sgn(d) · ln(1 + 3·|d| / m).
+
+    d is the distance from the least training value and m its median, so that prices, counts and sizes add up as shares
+    as well as amounts.
+    """
+
+    MANY = 8
+    SAMPLE = 200_000
+
+    def __init__(self, name: str) -> None:
+        self.number = Number(name)
+        self.least = 0.0
+        self.median = 0.0
+
+    def fit(self, column: Column, target: NDArray[Any], seed: int) -> None:
+        """Find the least value and the median distance from it."""
+        self.number.fit(column, target, seed)
+        values = self.number.transform(column.take(slice(0, self.SAMPLE)))
+        known = values[np.isfinite(values)].astype(np.float64)
+        if len(np.unique(known)) > self.MANY:
+            self.least = float(known.min())
+            self.median = float(np.median(known) - self.least) or float(known.mean() - self.least)
+
+    def transform(self, column: Column) -> Floats:
+        """Return one feature, two, or none."""
+        values = self.number.transform(column)
+        if not self.median:
+            return values
+        distance = (values - np.float32(self.least)) * np.float32(3 / self.median)
+        return np.concatenate([values, np.copysign(np.log1p(np.abs(distance)), distance)], axis=1)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The column's name, and that of the logarithm."""
+        return (*self.number.names, *(f"logarithm of {name}" for name in self.number.names if self.median))
+
+    def parts(self) -> Parts:
+        """Return the numbers that were found."""
+        parts = Parts(facts={"least": self.least, "median": self.median})
+        parts.put("number", self.number.parts())
+        return parts
+
+    def restore(self, parts: Parts) -> None:
+        """Take them back."""
+        self.least, self.median = float(parts.facts["least"]), float(parts.facts["median"])
+        self.number.restore(parts.get("number"))
+
+
+@final
 class Time(Block):
     """A time as days since the training median, and its place in the day, the week and the year.
 

@@ -44,8 +44,8 @@ class TfIdf:
             census.add(found)
         least = 1 if len(texts) < 100 else 2
         chosen = np.flatnonzero(census.frequency >= least)
-        if len(chosen) > self.cap:
-            chosen = np.sort(chosen[np.argsort(-census.frequency[chosen], kind="stable")[: self.cap]])
+        # Common ones first: products with the matrix then mostly touch weights that are in the cache.
+        chosen = chosen[np.argsort(-census.frequency[chosen], kind="stable")[: self.cap]]
         self.buckets = chosen.astype(np.int32)
         self.weights = (1 + np.log((1 + len(texts)) / (1 + census.frequency[chosen]))).astype(np.float32)
         self.names = census.names(chosen)

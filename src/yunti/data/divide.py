@@ -1,0 +1,137 @@
+"""The split of a source: what it must respect is gathered here, `split` divides, and what follows is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yunti.data.doctor.duplicates import Clusters, crossing
+from yunti.data.doctor.sheet import Sheet
+from yunti.data.evidence import count_text
+from yunti.data.labels import labels_of
+from yunti.data.options import DataOptions
+from yunti.data.parse import read_column
+from yunti.data.raw import Raw
+from yunti.data.split import ASIDE, TEST, TRAIN, VALID, Parts, Wish, ready_parts, split
+from yunti.data.table import Numbers
+from yunti.data.target import Answers
+from yunti.errors import ColumnError
+from yunti.records import Finding
+from yunti.specs import ColumnSpec
+
+_BINS = 20  # ranges of a number that is predicted, spread evenly over the parts
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Division:
+    """The part of every row, the group of every row where one was named, and what to tell."""
+
+    parts: Parts
+    groups: NDArray[np.int64] | None
+    findings: tuple[Finding, ...]
+
+
+def ready_split(raw: Raw, options: DataOptions) -> NDArray[np.str_] | None:
+    """Give the ready part of every row: of the column that the user names, else the source's own, or None.
+
+    Raises:
+        ColumnError: the column does not hold a split.
+    """
+    if options.split is None:
+        return raw.parts
+    levels = labels_of(raw.arrow.column(options.split))
+    marked = ready_parts(tuple(levels.names.to_pylist()), levels.codes, raw.source, options.split)
+    if options.test is None or raw.parts is None:
+        return marked
+    return np.where(raw.parts == "test", "test", marked)
+
+
+def divide(sheet: Sheet, clusters: Clusters, columns: Sequence[ColumnSpec], options: DataOptions) -> Division:
+    """Divide the usable rows into train, valid and test.
+
+    Args:
+        sheet: the data, with answers; a ready split stands in `sheet.raw.parts`.
+        clusters: rows that repeat each other.
+        columns: all columns.
+        options: the columns for groups and times, and the seed.
+
+    Raises:
+        InputError: the rows cannot be divided so.
+    """
+    raw, answers = sheet.raw, sheet.answers
+    assert answers is not None
+    groups = None
+    if options.group is not None:
+        groups = labels_of(raw.arrow.column(options.group)).codes.astype(np.int64)
+    times = None
+    if options.time is not None:
+        times = _times(raw, next(column for column in columns if column.name == options.time))
+    wish = Wish(
+        raw.source,
+        sheet.usable,
+        _strata(answers),
+        clusters.codes,
+        raw.parts,
+        groups,
+        times,
+        options.group or "",
+        options.time or "",
+    )
+    parts = split(wish, options.seed)
+    return Division(parts, groups, tuple(_after_split(answers, clusters, parts)))
+
+
+def _times(raw: Raw, column: ColumnSpec) -> NDArray[np.float64]:
+    if column.kind not in ("time", "number"):
+        raise ColumnError(
+            raw.source,
+            f"--time {column.name} must name a column of times or numbers",
+            f"it is of kind {column.kind}",
+            f"name another, or add --kind {column.name}=time",
+        )
+    reading = read_column(raw, column, None, lambda _fraction: None)
+    assert isinstance(reading.column, Numbers)
+    return reading.column.values.astype(np.float64)
+
+
+def _strata(answers: Answers) -> NDArray[np.int64]:
+    """Give the class of every row, or the range that its number falls into."""
+    if answers.task == "classification":
+        return answers.values.astype(np.int64)
+    known = answers.values[answers.known]
+    bins = max(1, min(_BINS, len(known) // 30))
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1]))
+    return np.searchsorted(edges, answers.values).astype(np.int64)
+
+
+def _after_split(answers: Answers, clusters: Clusters, parts: Parts) -> list[Finding]:
+    """Set aside rows whose class no training row has, and tell copies that a ready split has parted."""
+    findings = []
+    part = parts.part
+    if answers.task == "classification":
+        seen = np.bincount(answers.values[part == TRAIN], minlength=len(answers.classes)) > 0
+        strange = (part > TRAIN) & ~seen[answers.values]
+        if strange.any():
+            names = ", ".join(repr(answers.classes[each]) for each in np.unique(answers.values[strange])[:4])
+            message = (
+                f"{count_text(int(strange.sum()), 'row')} outside the training rows set aside: their class ({names}) "
+                "has no training row"
+            )
+            findings.append(Finding("unseen_class", "warning", message, answers.spec.name, count=int(strange.sum())))
+            part[strange] = ASIDE
+    if count := crossing(clusters.codes, part):
+        verb = "repeats" if count == 1 else "repeat"
+        message = (
+            f"{count_text(count, 'row')} for validation or test {verb} training rows, exactly or nearly: scores will "
+            "look too good"
+        )
+        findings.append(Finding("crossing", "warning", message, count=count))
+    for each, name in ((VALID, "validation"), (TEST, "test")):
+        if not (part == each).any():
+            findings.append(Finding("empty_part", "warning", f"no {name} rows are left", None, count=0))
+    return findings
