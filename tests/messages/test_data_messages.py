@@ -205,8 +205,8 @@ def test_new_rows_of_another_kind() -> None:
     with pytest.raises(ColumnError) as caught:
         table_from_raw(raw, [ColumnSpec("age", "number")])
     assert str(caught.value) == (
-        "table.csv, row 2: column 'age' must hold numbers, but it is 'forty'; correct the values (2 are wrong), or give "
-        "the column as it was in training."
+        "table.csv, row 2: column 'age' must hold numbers, but it is 'forty'; correct the values (2 are wrong), or "
+        "give the column as it was in training."
     )
 
 

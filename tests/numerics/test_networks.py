@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -41,7 +43,7 @@ def test_piecewise_linear_encoding_follows_its_formula():
     def bins(value, row):
         distinct = [edge for place, edge in enumerate(row) if place == 0 or edge > row[place - 1]]
         found = []
-        for place, (low, high) in enumerate(zip(distinct[:-1], distinct[1:], strict=True)):
+        for place, (low, high) in enumerate(pairwise(distinct)):
             part = (value - low) / (high - low)
             part = part if place == 0 else max(part, 0)
             found.append(part if place == len(distinct) - 2 else min(part, 1))
@@ -106,7 +108,7 @@ def test_recurrence_agrees_with_torchs_two_way_lstm_on_packed_rows():
     steps, lengths = torch.randn(3, 6, 2), torch.tensor([6, 4, 1])
     mask = torch.arange(6)[None] < lengths[:, None]
     theirs = nn.LSTM(3, 4, batch_first=True, bidirectional=True)
-    state = {name: value for name, value in part.forwards[0].named_parameters()}
+    state = dict(part.forwards[0].named_parameters())
     state |= {f"{name}_reverse": value for name, value in part.backwards[0].named_parameters()}
     theirs.load_state_dict({name: value.detach() for name, value in state.items()})
     front = part.front({"sequence.0": steps, "sequence.0.mask": mask})
@@ -211,7 +213,8 @@ def test_class_weights_make_rare_classes_count_alike():
     weights = class_weights(target, 2, "balanced_accuracy")
     assert float(weights[1] / weights[0]) == pytest.approx(9)
     assert float((weights[target]).mean()) == pytest.approx(1)
-    assert float((lambda w: w[1] / w[0])(class_weights(target, 2, "macro_f1"))) == pytest.approx(3)
+    weights = class_weights(target, 2, "macro_f1")
+    assert float(weights[1] / weights[0]) == pytest.approx(3)
 
 
 @pytest.mark.parametrize("heavy", [False, True])

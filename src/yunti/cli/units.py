@@ -62,26 +62,27 @@ def count_text(count: float) -> str:
 
 
 def decimals_for(intervals: Iterable[tuple[float, float]]) -> int:
-    """Say how many decimals tell apart scores whose narrowest interval is one of these: two digits of its half-width.
+    """Say how many decimals scores with these intervals deserve: two digits of the middle one's half-width.
 
     Example:
         >>> decimals_for([(0.943, 0.978)]), decimals_for([(531.0, 556.0)]), decimals_for([])
         (3, 0, 3)
     """
-    widths = [(high - low) / 2 for low, high in intervals if math.isfinite(high - low) and high > low]
+    widths = sorted((high - low) / 2 for low, high in intervals if math.isfinite(high - low) and high > low)
     if not widths:
         return 3
-    return min(MOST_DECIMALS, max(0, 1 - math.floor(math.log10(min(widths)))))
+    return min(MOST_DECIMALS, max(0, 1 - math.floor(math.log10(widths[len(widths) // 2]))))
 
 
 def score_text(value: float, decimals: int = 3) -> str:
     """Write a score, or a dash where it is not a number.
 
     Example:
-        >>> score_text(0.96111), score_text(54321.5, 0), score_text(float("nan"))
-        ('0.961', '54,322', '–')
+        >>> score_text(0.96111), score_text(54321.5, 0), score_text(-0.0001, 2), score_text(float("nan"))
+        ('0.961', '54,322', '0.00', '–')
     """
-    return f"{value:,.{decimals}f}" if math.isfinite(value) else "–"
+    rounded = round(value, decimals) if math.isfinite(value) else value
+    return f"{rounded or 0.0:,.{decimals}f}" if math.isfinite(value) else "–"
 
 
 def scored(value: float, low: float, high: float, decimals: int | None = None) -> str:

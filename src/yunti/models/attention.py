@@ -94,40 +94,58 @@ class ColumnTokens(nn.Module):
 
 
 @final
-class StreamTokens(nn.Module):
-    """Words, patches, or stretches of frames and steps as tokens, each with its place.
+class PatchTokens(nn.Module):
+    """Patches of a picture as tokens, each with a place that is learned (Dosovitskiy et al., 2021, ViT).
 
     Args:
-        stream: any stream.
+        stream: an image column.
         width: numbers of a token.
-        fold: side of a patch; frames or steps that make one token; 1 for text.
+        side: side of a patch.
+    """
+
+    def __init__(self, stream: Stream, width: int, side: int) -> None:
+        super().__init__()
+        self.side = side
+        self.pixels = Pixels(stream)
+        self.front = nn.Linear(stream.width * side**2, width)
+        count = math.ceil(stream.length / side) * math.ceil(stream.breadth / side)
+        self.places = nn.Parameter(torch.randn(count, width) * 0.1)
+
+    def forward(self, batch: Batch) -> Tokens:
+        """Return one token a patch, all real."""
+        pictures = self.pixels(batch)
+        down, right = -pictures.shape[2] % self.side, -pictures.shape[3] % self.side
+        patches = F.pixel_unshuffle(F.pad(pictures, (0, right, 0, down)), self.side).flatten(2).transpose(1, 2)
+        tokens = self.front(patches) + self.places
+        return tokens, torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+
+
+@final
+class StepTokens(nn.Module):
+    """Words, or stretches of frames or steps, as tokens, each with the waves of its place.
+
+    Args:
+        stream: a text, audio, sequence or features column.
+        width: numbers of a token.
+        fold: frames or steps that make one token; 1 for text.
     """
 
     def __init__(self, stream: Stream, width: int, fold: int) -> None:
         super().__init__()
-        self.stream, self.fold = stream, fold
-        self.pixels = Pixels(stream) if stream.kind == "image" else None
-        self.tokens = token_table(stream.width, width) if stream.kind == "text" else None
-        numbers = stream.width * fold * (fold if stream.kind == "image" else 1)
-        self.front = nn.Linear(numbers, width) if stream.kind != "text" else None
-        count = math.ceil(stream.length / fold) * math.ceil(stream.breadth / fold) if stream.kind == "image" else 0
-        self.places = nn.Parameter(torch.randn(count, width) * 0.1) if count else None
-        self.place_size = nn.Parameter(torch.tensor(0.3)) if not count else None
+        self.key, self.fold = stream.key, fold
+        is_text = stream.kind == "text"
+        self.tokens = token_table(stream.width, width) if is_text else None
+        self.front = None if is_text else nn.Linear(stream.width * fold, width)
+        self.place_size = nn.Parameter(torch.tensor(0.3))
 
     def forward(self, batch: Batch) -> Tokens:
         """Return tokens and which are real."""
-        if self.pixels is not None and self.front is not None:
-            pictures = self.pixels(batch)
-            down, right = -pictures.shape[2] % self.fold, -pictures.shape[3] % self.fold
-            patches = F.pixel_unshuffle(F.pad(pictures, (0, right, 0, down)), self.fold)
-            tokens = self.front(patches.flatten(2).transpose(1, 2)) + self.places
-            return tokens, torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
-        steps, mask = batch[self.stream.key], batch[f"{self.stream.key}.mask"]
-        if self.tokens is not None:
-            tokens = self.tokens(steps)
-        elif self.front is not None:
+        steps, mask = batch[self.key], batch[f"{self.key}.mask"]
+        if self.front is not None:
             steps, mask = folded(steps, mask, self.fold)
             tokens = self.front(steps)
+        elif self.tokens is not None:
+            tokens = self.tokens(steps)
         return tokens + self.place_size * waves(tokens.shape[1], tokens.shape[2]).to(tokens.device), mask
 
 

@@ -64,21 +64,6 @@ def near_pairs(texts: pa.LargeStringArray) -> tuple[NDArray[np.int64], NDArray[n
     return first[alike], second[alike]
 
 
-def similarity(first: str, second: str) -> float:
-    """Jaccard similarity of the sets of character 5-grams of two normalised texts.
-
-    Example:
-        >>> round(similarity("a small black cat", "a small black dog"), 2)
-        0.62
-    """
-    left, right = _grams(first), _grams(second)
-    return len(left & right) / len(left | right)
-
-
-def _grams(text: str) -> set[str]:
-    return {text[place : place + GRAM] for place in range(max(1, len(text) - GRAM + 1))}
-
-
 def _similarities(
     texts: pa.LargeStringArray, first: NDArray[np.int64], second: NDArray[np.int64]
 ) -> NDArray[np.float64]:

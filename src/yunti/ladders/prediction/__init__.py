@@ -10,6 +10,7 @@ from yunti.ladders.prediction import (
     pretrained,
     recurrent,
     resnet,
+    svm,
     transformer,
     tree,
 )
@@ -19,6 +20,7 @@ LADDER: tuple[Rung, ...] = (
     constant.RUNG,
     linear.RUNG,
     tree.RUNG,
+    svm.RUNG,
     boosting.RUNG,
     mlp.RUNG,
     convnet.RUNG,

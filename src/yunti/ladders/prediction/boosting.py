@@ -327,7 +327,7 @@ def best_of(booster: Any, judge: Judge, growth: Growth, watch: Watch) -> Member:
 
 def threads_for(cells: int) -> int:
     """Return the threads that work: for small matrices one, as waiting for each other costs more than they gain."""
-    return 1 if cells < 200_000 else cores()
+    return 1 if cells < 2_000_000 else cores()
 
 
 def unfit_for(spec: Spec) -> str | None:

@@ -93,12 +93,14 @@ def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Modul
 
 
 def _widths(kind: str, dial: float) -> list[int]:
-    widths = {"text": (96,), "image": (16, 32, 64, 128), "audio": (16, 32, 64), "sequence": (64, 128)}[kind]
+    widths = {"text": (96,), "image": (16, 32, 64, 128), "audio": (24, 48, 96), "sequence": (64, 128)}[kind]
     return [rounded(dial * width) for width in widths]
 
 
 def _stem(stream: Stream) -> int:
-    return stem_for(stream.length * stream.breadth) if stream.kind == "image" else 1
+    if stream.kind == "image":
+        return stem_for(stream.length * stream.breadth)
+    return 2 if stream.kind == "audio" else 1
 
 
 RUNG = Rung(

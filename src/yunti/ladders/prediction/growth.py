@@ -19,13 +19,14 @@ BINNING_CELLS_PER_SECOND = 1.5e7
 WIDE = 200  # dense features beyond which a tree looks at a part of them
 PART_OF_WIDE = 100
 FASTEST = 0.3  # the highest learning rate
+USUAL_ROUNDS, MOST_ROUNDS = 1000, 4000
 BAGGED_ROWS = 5000
 BAGS = 8
 HUGE_ROWS = 1_000_000
 
 REASONS = {
     "learning_rate": "LightGBM's tuned defaults (Holzmüller et al. 2024); higher where fewer rounds can be afforded",
-    "rounds": "at most; the validation rows say when to stop",
+    "rounds": f"at most, as many as take a minute or two, {MOST_ROUNDS} at the very most; the validation rows stop them",
     "leaves": "tuned defaults (Holzmüller et al. 2024), times the dial",
     "least_rows": "tuned defaults, less for few rows: a leaf should not hold more than a twentieth of them",
     "feature_share": f"of more than {WIDE} features every tree looks at {PART_OF_WIDE} or more, as many as time allows",
@@ -93,7 +94,7 @@ def growth_for(task: TaskSpec, rows: int, features: int, dial: float) -> Growth:
     """
     classifies = task.name == "classification"
     full = Growth(
-        rounds=1000,
+        rounds=MOST_ROUNDS,
         learning_rate=0.04 if classifies else 0.05,
         patience=100,
         leaves=max(2, round((50 if classifies else 100) * dial)),
@@ -104,18 +105,18 @@ def growth_for(task: TaskSpec, rows: int, features: int, dial: float) -> Growth:
         bags=BAGS if rows < BAGGED_ROWS else 1,
         rows=rows,
     )
-    excess = full.work(features, outputs_of(task)) / MOST_WORK
+    excess = replace(full, rounds=USUAL_ROUNDS).work(features, outputs_of(task)) / MOST_WORK
     if excess > 1 and features > WIDE:
         full = replace(full, feature_share=max(1 / excess, PART_OF_WIDE / features))
     return shortened(full, full.work(features, outputs_of(task)) / MOST_WORK)
 
 
 def shortened(growth: Growth, factor: float) -> Growth:
-    """Give fewer rounds of a higher rate, so that it costs `factor` times less; as it is where that is at most 1."""
+    """Give `factor` times fewer rounds; of fewer than usual each counts for more. As it is where that is at most 1."""
     if factor <= 1:
         return growth
     rounds = max(10, int(growth.rounds / factor))
-    rate = min(FASTEST, growth.learning_rate * growth.rounds / rounds)
+    rate = min(FASTEST, growth.learning_rate * max(1.0, min(growth.rounds, USUAL_ROUNDS) / rounds))
     return replace(growth, rounds=rounds, learning_rate=rate, patience=max(10, min(growth.patience, rounds // 5)))
 
 

@@ -188,7 +188,7 @@ class _ClassFitter:
             return answer, loss
 
         ratio = len(self.rows[1]) / len(rows[1])  # what the fit of all rows will cost, in fits of the search
-        return walk(visit, lambda: self.clock.has_time(ratio), fine=not self.sparse), len(tried)
+        return walk(visit, lambda: self.clock.has_time(ratio), fine=self.outputs == 1 or not self.sparse), len(tried)
 
 
 def fit_values(task: TaskSpec, rows: Rows, held: Rows, _random: np.random.Generator, watch: Watch) -> Found:

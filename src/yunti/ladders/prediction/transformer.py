@@ -81,14 +81,16 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
 
 def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Module:
     """Make the module."""
-    from yunti.models.attention import Attention, ColumnTokens, StreamTokens
+    from yunti.models.attention import Attention, ColumnTokens, PatchTokens, StepTokens
     from yunti.models.layers import Fused, Head
 
     width = shape["width"]
     sources: list[nn.Module] = []
     if reader.number_width or reader.cardinalities:
         sources.append(ColumnTokens(reader, width))
-    sources += [StreamTokens(stream, width, shape["folds"][stream.key]) for stream in reader.streams]
+    for stream in reader.streams:
+        kind = PatchTokens if stream.kind == "image" else StepTokens
+        sources.append(kind(stream, width, shape["folds"][stream.key]))
     attention = Attention(sources, width, shape["depth"], width // _HEAD, shape["dropout"])
     return Fused([attention], Head(attention.width, 0, outputs, shape["dropout"]))
 

@@ -1,4 +1,4 @@
-"""Sounds as statistics of mel-frequency cepstral coefficients (MFCC)."""
+"""Sounds as statistics of mel-frequency cepstral coefficients (MFCC) and of the shape of their spectrum."""
 
 from __future__ import annotations
 
@@ -8,41 +8,28 @@ from typing import Any, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
+from yunti.data.spectrogram import mel_filters
 from yunti.data.table import Column, Ragged
 from yunti.models.contract import Parts
 from yunti.models.features.block import Block
-from yunti.models.features.sequences import chunks, segments, statistics
+from yunti.models.features.sequences import STATISTICS, chunks, segments, statistics
 
 Floats = NDArray[np.float32]
+Offsets = NDArray[np.int64]
 FILTERS = 26
 COEFFICIENTS = 13
 STRETCHES = 8
 SILENCE_DB = 30.0  # a frame this far below the loudest is silence
 CHUNK_SAMPLES = 2_000_000
+FRAMES_AT_ONCE = 8192
 WINDOW_SECONDS, HOP_SECONDS = 0.025, 0.010
-
-
-def mel(hertz: Any) -> Any:
-    """Return the pitch in mel: 2595 · log10(1 + f / 700) (O'Shaughnessy, 1987)."""
-    return 2595 * np.log10(1 + np.asarray(hertz) / 700)
-
-
-@functools.cache
-def mel_filters(rate: int, size: int) -> Floats:
-    """Return triangular filters, equally spaced in mel from 20 Hz to half the rate, each of height 1.
-
-    Args:
-        rate: samples per second.
-        size: samples of the Fourier transform.
-
-    Returns:
-        Shape (size // 2 + 1, FILTERS).
-    """
-    points = 700 * (10 ** (np.linspace(mel(20), mel(rate / 2), FILTERS + 2) / 2595) - 1)
-    hertz = np.arange(size // 2 + 1)[:, None] * (rate / size)
-    rising = (hertz - points[:-2]) / (points[1:-1] - points[:-2])
-    falling = (points[2:] - hertz) / (points[2:] - points[1:-1])
-    return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+SHAPE = ("centroid", "spread", "flatness", "roll-off")
+KEPT = (
+    "least", "10 %", "median", "90 %", "most", "slope", "mean change", "deviation of changes",
+    "crossings of the mean", "autocorrelation",
+)  # fmt: skip
+_KEPT = [STATISTICS.index(name) for name in KEPT]
+_UPPER = np.triu_indices(COEFFICIENTS, 1)
 
 
 @functools.cache
@@ -54,10 +41,12 @@ def cosines(inputs: int, outputs: int) -> Floats:
     return matrix.astype(np.float32)
 
 
-def log_mel(values: Floats, offsets: NDArray[np.int64], rate: int) -> tuple[Floats, NDArray[np.int64]]:
-    """Return the log energy of mel bands in frames of 25 ms every 10 ms.
+def log_mel(values: Floats, offsets: Offsets, rate: int) -> tuple[Floats, Offsets]:
+    """Return the log energy of mel bands in frames of 25 ms every 10 ms, not normalised.
 
     Samples are pre-emphasised (x_t - 0.97·x_(t-1)) and windowed (Hamming). A sound shorter than a frame is padded.
+    `yunti.data.spectrogram.log_mel` normalises every band by its recording, which takes away the level that tells
+    silence from sound and the mean that tells one vowel from another, so only its filters serve here.
 
     Args:
         values: shape (samples of all sounds,), -1 to 1.
@@ -67,31 +56,81 @@ def log_mel(values: Floats, offsets: NDArray[np.int64], rate: int) -> tuple[Floa
     Returns:
         Shape (frames of all sounds, FILTERS), and the offsets of the frames, shape (sounds + 1,).
     """
-    import scipy.fft
-
     window, hop = max(2, round(rate * WINDOW_SECONDS)), max(1, round(rate * HOP_SECONDS))
-    size = 1 << (window - 1).bit_length()
     counts = np.maximum(0, np.diff(offsets) - window) // hop + 1
     frames = np.concatenate([[0], np.cumsum(counts)])
     number = np.arange(frames[-1]) - np.repeat(frames[:-1], counts)
     starts = np.repeat(offsets[:-1], counts) + number * hop
     ends = np.repeat(offsets[1:], counts)
-    place = starts[:, None] + np.arange(window)
-    inside = place < ends[:, None]
     sharp = values.copy()
     sharp[1:] -= np.float32(0.97) * values[:-1]
     sharp[offsets[:-1]] = values[offsets[:-1]] * np.float32(0.03)  # as if the first sample had lasted
-    cut = np.where(inside, sharp[np.minimum(place, len(sharp) - 1)], 0) * np.hamming(window).astype(np.float32)
-    power = np.square(np.abs(scipy.fft.rfft(cut, size, axis=1)))
-    return np.log(power @ mel_filters(rate, size) + np.float32(1e-10)), frames
+    energies = np.empty((len(starts), FILTERS), dtype=np.float32)
+    for first in range(0, len(starts), FRAMES_AT_ONCE):
+        some = slice(first, first + FRAMES_AT_ONCE)
+        place = starts[some, None] + np.arange(window)
+        cut = np.where(place < ends[some, None], sharp[np.minimum(place, len(sharp) - 1)], 0)
+        energies[some] = _energies(cut, rate)
+    return energies, frames
+
+
+def trim(energies: Floats, frames: Offsets) -> tuple[Floats, Offsets]:
+    """Leave out the silence before and after every sound: frames 30 dB below its loudest.
+
+    Args:
+        energies: log energies, shape (frames of all sounds, bands).
+        frames: offsets, shape (sounds + 1,).
+
+    Returns:
+        The same for the frames that are left, at least one of each sound.
+    """
+    row_of = _row_of(frames)
+    loud = loudness(energies, frames)[:, 0] >= -SILENCE_DB
+    place = np.arange(len(loud))
+    first = np.minimum.reduceat(np.where(loud, place, len(place)), frames[:-1])
+    last = np.maximum.reduceat(np.where(loud, place, -1), frames[:-1])
+    kept = (place >= first[row_of]) & (place <= last[row_of])
+    return energies[kept], np.concatenate([[0], np.cumsum(last - first + 1)])
+
+
+def loudness(energies: Floats, frames: Offsets) -> Floats:
+    """Return the energy of every frame in decibels under the loudest frame of its sound, shape (frames, 1)."""
+    decibels = np.log(np.exp(energies).sum(axis=1)) * np.float32(10 / np.log(10))
+    return (decibels - np.maximum.reduceat(decibels, frames[:-1])[_row_of(frames)])[:, None]
+
+
+def spectral_shape(energies: Floats) -> Floats:
+    """Return where the energy of every frame lies: the numbers named in `SHAPE`.
+
+    With p the shares of the mel bands k = 0, 1, ...: the centroid is Σ p·k, the spread its standard deviation, the
+    flatness the geometric over the arithmetic mean of the energies (1 for noise), the roll-off the band below which
+    85 % of the energy lie (Peeters, 2004, A large set of audio features for sound description).
+
+    Args:
+        energies: log energies, shape (frames, bands).
+
+    Returns:
+        Shape (frames, 4).
+    """
+    bands = np.arange(energies.shape[1], dtype=np.float32)
+    power = np.exp(energies - energies.max(axis=1, keepdims=True))
+    total = power.sum(axis=1, keepdims=True)
+    share = power / total
+    centroid = share @ bands
+    spread = np.sqrt(np.maximum(share @ bands**2 - centroid**2, 0))
+    flatness = np.exp(np.log(np.maximum(share, 1e-12)).mean(axis=1)) * len(bands)
+    roll_off = (np.cumsum(share, axis=1) < 0.85).sum(axis=1)
+    return np.stack([centroid, spread, flatness, roll_off], axis=1).astype(np.float32)
 
 
 @final
 class Sound(Block):
-    """A sound as MFCC: their course over eight stretches and their statistics, free of level and silence around.
+    """A sound as MFCC: their course over eight stretches, their statistics and how they move together.
 
-    The mean over the recording is taken off every coefficient, and its deviation divided out, so that microphone and
-    voice weigh less than what is said (cepstral mean and variance normalisation; Viikki and Laurila, 1998).
+    Silence around the sound is left out. Means and the course keep what the recording is like as a whole; statistics
+    and correlations are taken after every coefficient is brought to mean 0 and deviation 1 within the recording, so
+    that microphone and voice weigh less there (Viikki and Laurila, 1998). Both together serve unseen speakers better
+    than either.
 
     Args:
         name: the column's name.
@@ -102,51 +141,42 @@ class Sound(Block):
         self.name, self.rate = name, rate
 
     def fit(self, column: Column, target: NDArray[Any], seed: int) -> None:
-        """Learn nothing: a recording is normalised by itself."""
+        """Learn nothing: a recording is described by itself."""
 
     def transform(self, column: Column) -> Floats:
-        """Return the features; NaN where a sound is missing or silent."""
+        """Return the features; NaN where a sound is missing."""
         pieces = [self._piece(part) for part in chunks(cast(Ragged, column), CHUNK_SAMPLES)]
         return np.concatenate([np.zeros((0, len(self.names)), dtype=np.float32), *pieces])
 
     def _piece(self, ragged: Ragged) -> Floats:
         features = np.full((len(ragged), len(self.names)), np.nan, dtype=np.float32)
-        values = ragged.values[ragged.offsets[0] : ragged.offsets[-1], 0].astype(np.float32)
-        if ragged.values.dtype == np.int16:
-            values /= np.float32(32768)
         present = np.flatnonzero(ragged.lengths > 0)
         if not len(present):
             return features
+        values = ragged.values[ragged.offsets[0] : ragged.offsets[-1], 0].astype(np.float32)
+        if ragged.values.dtype == np.int16:
+            values /= np.float32(32768)
         offsets = np.concatenate([[0], np.cumsum(ragged.lengths[present])])
-        energies, frames = trim(*log_mel(values, offsets, self.rate))
-        cepstra = energies @ cosines(FILTERS, COEFFICIENTS)
-        row_of = np.repeat(np.arange(len(present)), np.diff(frames))
-        mean = np.add.reduceat(cepstra, frames[:-1]) / np.diff(frames)[:, None]
-        cepstra -= mean[row_of]
-        deviation = np.sqrt(np.add.reduceat(cepstra**2, frames[:-1]) / np.diff(frames)[:, None])
-        cepstra /= np.maximum(deviation, 1e-3)[row_of]
-        course = segments(cepstra, frames, STRETCHES)
-        spread = statistics(cepstra, frames)[:, KEPT]
-        seconds = np.diff(frames)[:, None] * np.float32(HOP_SECONDS)
-        groups = (seconds, mean[:, 1:], deviation, spread, course)
-        features[present] = np.concatenate([np.reshape(each, (len(present), -1)) for each in groups], axis=1)
+        energies, frames = trim(*log_mel(np.nan_to_num(values), offsets, self.rate))
+        groups = _describe(energies, frames)
+        features[present] = np.concatenate([each.reshape(len(present), -1) for each in groups], axis=1)
         return features
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Column, coefficient and statistic."""
-        numbers = range(COEFFICIENTS)
-        means = [f"coefficient {number}: mean" for number in numbers[1:]]
-        deviations = [f"coefficient {number}: deviation" for number in numbers]
-        from yunti.models.features.sequences import STATISTICS
-
-        spread = [f"coefficient {number}: {STATISTICS[which]}" for which in KEPT for number in numbers]
-        course = [
-            f"coefficient {number}: stretch {place + 1} of {STRETCHES}"
-            for place in range(STRETCHES)
-            for number in numbers
-        ]
-        return tuple(f"{self.name}: {what}" for what in ("seconds", *means, *deviations, *spread, *course))
+        """Column, coefficient and statistic, in the order of `_describe`."""
+        each = [f"coefficient {number}" for number in range(COEFFICIENTS)]
+        stretches = [f"stretch {place + 1} of {STRETCHES}" for place in range(STRETCHES)]
+        pairs = zip(*(indices.tolist() for indices in _UPPER), strict=True)
+        found = (
+            "seconds",
+            *(f"{coefficient}: mean" for coefficient in each[1:]),
+            *(f"{coefficient}: deviation" for coefficient in each),
+            *(f"{coefficient}: {what}" for what in KEPT for coefficient in each),
+            *(f"coefficients {first} and {second}: correlation" for first, second in pairs),
+            *(f"{what}: {stretch}" for stretch in stretches for what in (*each[1:], "loudness", *SHAPE)),
+        )
+        return tuple(f"{self.name}: {what}" for what in found)
 
     def parts(self) -> Parts:
         """Return nothing."""
@@ -156,24 +186,36 @@ class Sound(Block):
         """Take nothing."""
 
 
-KEPT = (2, 3, 5, 7, 8, 11, 12, 13, 14, 15)
+def _describe(energies: Floats, frames: Offsets) -> tuple[NDArray[Any], ...]:
+    """Return the groups of features of every sound, each of shape (sounds, ...)."""
+    row_of, lengths = _row_of(frames), np.diff(frames)[:, None]
+    cepstra = energies @ cosines(FILTERS, COEFFICIENTS)
+    # The first coefficient is the level, which the distance to the microphone sets; loudness stands for it in the course
+    along = np.concatenate([cepstra[:, 1:], loudness(energies, frames), spectral_shape(energies)], axis=1)
+    mean = np.add.reduceat(cepstra, frames[:-1]) / lengths
+    cepstra = cepstra - mean[row_of].astype(np.float32)
+    deviation = np.sqrt(np.add.reduceat(cepstra**2, frames[:-1]) / lengths)
+    cepstra = (cepstra / np.maximum(deviation, 1e-3)[row_of]).astype(np.float32)
+    products = cepstra[:, _UPPER[0]] * cepstra[:, _UPPER[1]]
+    return (
+        lengths * np.float32(HOP_SECONDS),
+        mean[:, 1:],
+        deviation,
+        statistics(cepstra, frames)[:, _KEPT],
+        np.add.reduceat(products, frames[:-1]) / lengths,
+        segments(along, frames, STRETCHES),
+    )
 
 
-def trim(energies: Floats, frames: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
-    """Leave out the silence before and after every sound: frames 30 dB below its loudest.
+def _energies(cut: Floats, rate: int) -> Floats:
+    """Return the log energy of mel bands of frames, shape (frames, FILTERS)."""
+    import scipy.fft
 
-    Args:
-        energies: log energies, shape (frames of all sounds, bands).
-        frames: offsets, shape (sounds + 1,).
+    window = cut.shape[1]
+    size = 1 << (window - 1).bit_length()
+    power = np.square(np.abs(scipy.fft.rfft(cut * np.hamming(window).astype(np.float32), size, axis=1)))
+    return np.log(power @ mel_filters(rate, size, FILTERS) + np.float32(1e-10)).astype(np.float32)
 
-    Returns:
-        The same for the frames that are left, at least one of each sound.
-    """
-    loudness = np.log(np.exp(energies).sum(axis=1)) * (10 / np.log(10))
-    row_of = np.repeat(np.arange(len(frames) - 1), np.diff(frames))
-    loud = loudness >= np.maximum.reduceat(loudness, frames[:-1])[row_of] - SILENCE_DB
-    place = np.arange(len(loudness))
-    first = np.minimum.reduceat(np.where(loud, place, len(place)), frames[:-1])
-    last = np.maximum.reduceat(np.where(loud, place, -1), frames[:-1])
-    kept = (place >= first[row_of]) & (place <= last[row_of])
-    return energies[kept], np.concatenate([[0], np.cumsum(last - first + 1)])
+
+def _row_of(offsets: Offsets) -> Offsets:
+    return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))

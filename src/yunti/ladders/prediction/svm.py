@@ -1,0 +1,202 @@
+"""Support vector machines: the widest margin between classes, with a Gaussian kernel or straight through the words."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yunti.data.table import Examples, Table
+from yunti.ladders.prediction.descent import Scorer
+from yunti.ladders.prediction.judge import Scale, scale_of
+from yunti.ladders.prediction.machines import COORDINATE_CELLS, EXACT_ROWS, LANDMARKS, Chosen, Machine, Maker, Rows
+from yunti.ladders.prediction.matrices import matrices, some_rows, stored_cells
+from yunti.ladders.prediction.platt import Platt
+from yunti.ladders.rung import Rung
+from yunti.models.contract import Estimator, Model, Parts, Size, Watch
+from yunti.seeds import generator
+from yunti.specs import Spec
+
+if TYPE_CHECKING:
+    from yunti.models.features import Features
+
+LEAST_ROWS = 10
+MOST_CELLS = 1e8
+JUDGED_ROWS = 20_000
+KERNEL_FLOPS_PER_SECOND = 1e10  # with a margin
+SPARSE_CELLS_PER_SECOND = 4e6  # and class and weight; with a margin
+
+REASONS = {
+    "gamma": "width of the kernel: the lowest loss on the validation rows, around the median distance of two rows",
+    "C": "weight of the data against the margin, likewise",
+    "landmarks": f"all rows up to {EXACT_ROWS:,} (the exact kernel), else {LANDMARKS:,} (Nyström)",
+    "kernel": "none for sparse features, which are many enough to be divided by a plane",
+    "rows": "as many as memory and time allow",
+}
+
+
+@final
+class Svm(Estimator):
+    """A support vector machine with squared hinge loss, or kernel ridge regression for values.
+
+    Args:
+        spec: the columns and the task.
+        size: the dial multiplies the landmarks.
+    """
+
+    def __init__(self, spec: Spec, size: Size) -> None:
+        super().__init__(spec)
+        self._size = size
+        self._features: Features | None = None
+        self._machine: Machine | None = None
+        self._plan: dict[str, Any] = {}
+        self._train_flops = 0.0
+
+    def fit(self, train: Examples, valid: Examples, watch: Watch) -> None:
+        """Learn from the training rows; the validation rows choose kernel and weight, and calibrate."""
+        from yunti.models.features import Features
+
+        self._features = features = Features(self.spec, "scaled")
+        features.fit(train.table, train.target)
+        watch.tell(0.1)
+        random = generator(self.spec.seed, "svm")
+        cells = MOST_CELLS if features.sparse else min(MOST_CELLS, COORDINATE_CELLS / LANDMARKS * features.width)
+        used = some_rows(features, train, cells, random)
+        judged = valid.take(slice(0, JUDGED_ROWS)) if len(valid) else used
+        rows: Rows = (features.transform(used.table), np.asarray(used.target))
+        held: Rows = (features.transform(judged.table), np.asarray(judged.target))
+        watch.tell(0.2)
+        scale = scale_of(rows[1], False) if self.spec.task.name == "regression" else None
+        landmarks = max(50, round(LANDMARKS * self._size.dial))
+        maker = Maker(self.spec.task, scale, random, watch.part(0.2, 1.0), landmarks)
+        tried = maker.search(rows, held)
+        fitting = self._fitting(rows, maker, watch.left)
+        machine, loss = maker.judged(self._final(maker, fitting, tried[0]), held)
+        self._machine, self._train_flops = machine, maker.flops
+        self._account(maker, tried, len(fitting[1]), len(rows[1]))
+        watch.tell(1.0, valid=loss)
+
+    def _final(self, maker: Maker, rows: Rows, best: Chosen) -> Machine:
+        if best.gamma == 0.0:
+            return maker.linear(rows, best.weight)
+        return maker.curved(rows, best.gamma, (best.weight,))[0][1]
+
+    def _fitting(self, rows: Rows, maker: Maker, seconds: float) -> Rows:
+        """Halve the rows until the last fit clearly holds in the time: a factorisation cannot be broken off."""
+        count, cells = len(rows[1]), stored_cells(rows[0])
+        sparse = not isinstance(rows[0], np.ndarray)
+        while count > 1000:
+            share = count / len(rows[1])
+            if sparse:
+                needed = share * cells * maker.outputs / SPARSE_CELLS_PER_SECOND / 5
+            else:
+                landmarks = count if count <= EXACT_ROWS else maker.landmarks
+                each = rows[0].shape[1] + 2 * landmarks + 20 * maker.outputs
+                needed = 2.0 * count * landmarks * each / KERNEL_FLOPS_PER_SECOND
+            if needed < 0.7 * seconds:
+                break
+            count //= 2
+        return maker.some(rows, count)
+
+    def _account(self, maker: Maker, tried: list[Chosen], rows: int, wanted: int) -> None:
+        assert self._machine is not None
+        assert self._features is not None
+        best, landmarks = tried[0], self._machine.landmarks
+        self._plan = {
+            "kernel": "none" if landmarks is None else "gaussian",
+            "gamma": best.gamma,
+            "C": best.weight,
+            "landmarks": 0 if landmarks is None else len(landmarks),
+            "rows": rows,
+            "features": self._features.width,
+            "tried": len(tried),
+            "reasons": REASONS,
+        }
+        if rows < wanted or maker.cut:
+            self._plan["stopped"] = f"fitted to {rows:,} of {wanted:,} rows, as the time allowed"
+
+    def predict(self, table: Table) -> NDArray[np.float32 | np.float64]:
+        """Predict every row."""
+        assert self._features is not None
+        assert self._machine is not None
+        pieces = [self._machine.predict(matrix) for matrix in matrices(self._features, table)]
+        if not pieces:
+            return np.zeros((0, self.spec.outputs), np.float32) if self._machine.scale is None else np.zeros(0)
+        return np.concatenate(pieces)
+
+    @property
+    def parameters(self) -> int:
+        """Number of learned numbers: weights and biases, and the landmarks' features, which are kept as they were."""
+        assert self._machine is not None
+        landmarks = self._machine.landmarks
+        kept = 0 if landmarks is None else landmarks.size
+        return int(self._machine.scorer.weights.size + self._machine.scorer.bias.size + kept)
+
+    @property
+    def train_flops(self) -> float:
+        """Products with the data, over all fits.
+
+        Kernel: 2 · rows · landmarks · (features + landmarks) + landmarks³ / 3 for the coordinates, 4 · rows · landmarks
+        · outputs for each step. Sparse: 4 · stored values · outputs for each of about ten passes.
+        """
+        return self._train_flops
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """Kernel and weight, and how they were found."""
+        return self._plan
+
+    def parts(self) -> Parts:
+        """Return the features' parts, the weights, the landmarks and the calibration."""
+        assert self._features is not None
+        assert self._machine is not None
+        machine = self._machine
+        parts = Parts({"weights": machine.scorer.weights, "bias": machine.scorer.bias})
+        if machine.landmarks is not None:
+            parts.arrays["landmarks"] = machine.landmarks
+        parts.put("features", self._features.parts())
+        parts.facts["scale"] = None if machine.scale is None else asdict(machine.scale)
+        parts.facts["slope"] = None if machine.platt is None else machine.platt.slope
+        parts.facts["shifts"] = None if machine.platt is None else machine.platt.shifts.tolist()
+        parts.facts |= {"gamma": machine.gamma, "plan": self._plan, "train_flops": self._train_flops}
+        return parts
+
+    def restore(self, parts: Parts) -> None:
+        """Take everything back."""
+        from yunti.models.features import Features
+
+        self._features = Features(self.spec, "scaled")
+        self._features.restore(parts.get("features"))
+        facts, arrays = parts.facts, parts.arrays
+        scale = None if facts["scale"] is None else Scale(**facts["scale"])
+        platt = None if facts["slope"] is None else Platt(facts["slope"], np.array(facts["shifts"]))
+        scorer = Scorer(arrays["weights"], arrays["bias"])
+        self._machine = Machine(scorer, arrays.get("landmarks"), float(facts["gamma"]), platt, scale)
+        self._plan, self._train_flops = facts["plan"], float(facts["train_flops"])
+
+
+def unfit_for(spec: Spec) -> str | None:
+    """Say why the rung cannot serve, or None."""
+    if spec.rows < LEAST_ROWS:
+        return f"{spec.rows} training rows are too few for a margin: it needs {LEAST_ROWS}"
+    if not spec.columns:
+        return "there is no column it could learn from"
+    return None
+
+
+def build(spec: Spec, size: Size) -> Model:
+    """Make the unfitted model."""
+    return Svm(spec, size)
+
+
+RUNG = Rung(
+    name="svm",
+    era="traditional",
+    idea="Divides classes by the widest margin, through a Gaussian kernel or straight through the words.",
+    source="Cortes and Vapnik (1995); Williams and Seeger (2001) for Nyström; Platt (1999)",
+    unfit_for=unfit_for,
+    build=build,
+    share=1.5,
+)
