@@ -28,7 +28,10 @@ MISTAKES = {
     "a run and a source": (["climb", "a.csv", "--resume", "absent"], "'a.csv' was; leave it out"),
     "a run and a flag": (["climb", "--resume", "absent", "--kind", "x=text"], "--kind was; leave it out"),
     "a run folder in use": (["climb", "sample:penguins", "--out", "used"], "the run folder must be new or empty"),
-    "an output of no form": (["predict", "b", "a.csv", "-o", "out.xlsx"], "its ending must be one of .csv, .jsonl"),
+    "an output of no form": (
+        ["predict", "b", "a.csv", "-o", "out.xlsx"],
+        "its ending must name a form, but '.xlsx' does not; choose one of '.csv'",
+    ),
     "an output without ending": (["predict", "b", "a.csv", "-o", "out"], "but it has none; choose one of '.csv'"),
     "an output that is a folder": (
         ["predict", "b", "a.csv", "-o", "folder.csv"],

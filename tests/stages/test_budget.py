@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from yunti.climbing.budget import Purse, derive_budget, parse_budget, reserve_seconds
+from yunti.climbing.budget import Purse, derive_budget, parse_budget, reserve_seconds, share_of
 from yunti.errors import OptionError
 from yunti.ladders.prediction.ensemble import RUNG
 from yunti.specs import ColumnSpec
@@ -33,12 +33,23 @@ def test_a_derived_budget_grows_with_rows_and_dearer_kinds_and_has_an_end():
     assert "60,000 rows" in derive_budget(60_000, numbers)[1]
 
 
-def test_shares_follow_the_weights_and_leave_the_reserve():
-    purse = Purse(100.0, time.monotonic(), spent_before=20.0)
+def test_shares_follow_the_weights():
     heavy = replace(RUNG, share=3.0)
-    share = purse.share(RUNG, [heavy], reserve=40.0)
-    assert share == pytest.approx(10.0, abs=0.1)  # (100 − 20 − 40) · 1 / (1 + 3)
-    assert Purse(10.0, time.monotonic(), spent_before=11.0).share(RUNG, [], 0.0) == 0
+    assert share_of(RUNG, [heavy], 40.0, lambda _: 1.0) == pytest.approx(10.0)  # 40 · 1 / (1 + 3)
+    assert share_of(RUNG, [], 0.0, lambda _: 1.0) == 0
+
+
+def test_the_dearest_rungs_give_up_their_share_where_there_is_not_enough_for_all():
+    cheap, middle, dear = (replace(RUNG, name=name, combines=False) for name in ("cheap", "middle", "dear"))
+    # 12 s for three rungs and the ensemble that need 5 s each: two of them go, the last one first
+    assert share_of(cheap, [middle, dear, RUNG], 12.0, lambda _: 5.0) == pytest.approx(6.0)
+    assert share_of(cheap, [middle, dear, RUNG], 40.0, lambda _: 5.0) == pytest.approx(10.0)
+
+
+def test_time_spent_before_an_interruption_counts():
+    purse = Purse(100.0, time.monotonic(), spent_before=20.0)
+    assert purse.left == pytest.approx(80.0, abs=0.1)
+    assert Purse(10.0, time.monotonic(), spent_before=11.0).left == 0
 
 
 def test_the_reserve_grows_with_slow_predictions_but_never_takes_half_of_the_budget():

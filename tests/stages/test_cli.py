@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -300,6 +302,25 @@ def test_a_defect_is_one_sentence_and_shows_its_place_when_asked(
         app.run(["rungs"])
 
 
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(28, "No space left on device"), "yunti: the system refused: [Errno 28] No space left on device; mend"),
+        (MemoryError(), "yunti: there is not enough memory; free some"),
+    ],
+)
+def test_what_the_machine_refuses_is_one_sentence_and_code_2(
+    error: Exception, sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(app, "_enter", refused)
+    monkeypatch.delenv("YUNTI_DEBUG", raising=False)
+    assert app.run(["climb", "sample:digits"]) == 2
+    assert capsys.readouterr().err.startswith(sentence)
+
+
 def test_an_interruption_before_anything_is_done_ends_with_130(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -309,3 +330,14 @@ def test_an_interruption_before_anything_is_done_ends_with_130(
     monkeypatch.setattr(app, "_enter", interrupted)
     assert app.run(["climb", "sample:digits"]) == 130
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "yunti", "rungs", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 1

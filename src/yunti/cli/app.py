@@ -68,6 +68,10 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get("YUNTI_DEBUG"):
             raise
+        if isinstance(error, OSError):
+            return _say(f"the system refused: {error}; mend that, or set YUNTI_DEBUG=1 to see where it was.", MISUSED)
+        if isinstance(error, MemoryError):
+            return _say("there is not enough memory; free some, or take a part of the data.", MISUSED)
         kind = type(error).__name__
         return _say(f"a defect of yunti, {kind}: {error}; set YUNTI_DEBUG=1 to see where, and please report it.", BUG)
 

@@ -50,16 +50,19 @@ def look(
 ) -> None:
     """Print what was understood, and what is wrong with the data."""
     from yunti.cli.console import console_for, show, width_of
+    from yunti.cli.screen import Screen
+    from yunti.climbing.events import Stage
     from yunti.data.dataset import DataOptions
     from yunti.data.dataset import look as look_at
 
     options = DataOptions(target, test, split, group, time, read_kinds(kind), read_task(task), tuple(keep or ()), seed)
-    seen = look_at(source, options)
+    console = console_for(sys.stderr if as_json else sys.stdout)
+    with Screen(console) as screen:
+        seen = look_at(source, options, lambda name, fraction: screen.tell(Stage(name, fraction)))
     if as_json:
         print_json(_document(seen))
-        return
-    console = console_for(sys.stdout)
-    show(console, _lines(seen, width_of(console)))
+    else:
+        show(console, _lines(seen, width_of(console)))
 
 
 def _document(seen: Look) -> dict[str, Any]:

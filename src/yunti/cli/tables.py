@@ -25,10 +25,8 @@ def check_output(out: str | None) -> None:
         return
     path = Path(out)
     if path.suffix.lower() not in ENDINGS:
-        got = f"{path.suffix!r} is not" if path.suffix else "it has none"
-        raise OptionError(
-            f"-o {out}", f"its ending must be one of {', '.join(ENDINGS)}", got, nearest(path.suffix, ENDINGS)
-        )
+        got = f"{path.suffix!r} does not" if path.suffix else "it has none"
+        raise OptionError(f"-o {out}", "its ending must name a form", got, nearest(path.suffix, ENDINGS))
     if path.is_dir():
         raise OptionError(f"-o {out}", "it must be a file", "it is a folder", "name a file in it")
     if not path.parent.is_dir():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, final
 
-from yunti.climbing.budget import START_SECONDS, TORCH_START_SECONDS, Purse, reserve_seconds
+from yunti.climbing.budget import LEARNING, START_SECONDS, TORCH_START_SECONDS, Purse, reserve_seconds, share_of
 from yunti.climbing.compare import choose
 from yunti.climbing.events import Decided, RungEnded, RungProgress, RungStarted, Tell
 from yunti.climbing.request import Request
@@ -48,7 +48,7 @@ class Ascent:
             self._add(finished)
             return
         later = [each for each in later if not each.unfit_for(self.spec)]
-        share = self.purse.share(rung, later, self.reserve())
+        share = share_of(rung, later, max(0.0, self.purse.left - self.reserve()), self._needed)
         if not self.trained():
             share = max(share, min(LEAST_SECONDS, self.record.budget.seconds))
         if reason := self._unfit(rung, share):
@@ -110,10 +110,15 @@ class Ascent:
             return reason
         if rung.combines and len(trained) < 2:
             return "it needs at least two trained rungs"
-        needed = self.starts[rung.needs_torch]
+        needed = self._needed(rung)
         if trained and share < needed:
-            return f"its share of the budget, {share:.1f} s, is under the {needed:.0f} s that it takes to start"
+            return (
+                f"its share of the budget, {share:.1f} s, is under the {needed:.0f} s with which it can learn something"
+            )
         return None
+
+    def _needed(self, rung: Rung) -> float:
+        return self.starts[rung.needs_torch] * (1.0 if rung.combines else LEARNING)
 
     def _work(self, rung: Rung, share: float, members: Sequence[str] = (), *, test: bool = False) -> Ending:
         job: dict[str, Any] = {

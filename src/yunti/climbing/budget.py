@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -13,8 +13,9 @@ from yunti.ladders.rung import Rung
 from yunti.specs import ColumnSpec
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-START_SECONDS = 2.0  # a process that imports scikit-learn and opens the dataset
-TORCH_START_SECONDS = 6.0  # one that also imports torch and builds a network
+START_SECONDS = 1.5  # a process that imports scikit-learn and opens the dataset
+TORCH_START_SECONDS = 4.0  # one that also imports torch and builds a network
+LEARNING = 2.0  # a rung can learn something in this many times what it takes to start
 SHORTEST_SECONDS = 60.0
 LONGEST_SECONDS = 3600.0
 SECONDS_PER_1000_ROWS = {"image": 6.0, "audio": 10.0, "sequence": 6.0, "text": 6.0}
@@ -88,10 +89,27 @@ class Purse:
         """Seconds left, never below 0."""
         return max(0.0, self.seconds - self.spent)
 
-    def share(self, rung: Rung, later: Sequence[Rung], reserve: float) -> float:
-        """Seconds that a rung may take: its weight against those still to come, of what is left above the reserve."""
-        weights = rung.share + sum(each.share for each in later)
-        return max(0.0, self.left - reserve) * rung.share / weights
+
+def share_of(rung: Rung, later: Sequence[Rung], seconds: float, needed: Callable[[Rung], float]) -> float:
+    """Seconds that a rung may take: its weight against those still to come.
+
+    Where there is not enough for all, the dearest of those to come give up their share first: few rungs that can learn
+    something are worth more than many that cannot.
+
+    Args:
+        rung: the rung whose turn it is.
+        later: the rungs still to come that suit the data, simplest first.
+        seconds: seconds left for all of them.
+        needed: the least seconds with which a rung can learn something.
+    """
+    keep = [rung, *later]
+    while True:
+        weights = sum(each.share for each in keep)
+        short = [each for each in keep if seconds * each.share / weights < needed(each)]
+        droppable = [each for each in keep[1:] if not each.combines]
+        if not short or not droppable:
+            return seconds * rung.share / weights
+        keep.remove(droppable[-1])
 
 
 def reserve_seconds(budget: float, test_rows: int, slowest_per_1000: float) -> float:

@@ -110,5 +110,6 @@ RUNG = Rung(
     source="LeCun et al., 1998; Kim, 2014, arXiv 1408.5882; Ioffe and Szegedy, 2015, arXiv 1502.03167",
     unfit_for=unfit_for,
     build=build,
+    share=3.0,
     needs_torch=True,
 )

@@ -91,7 +91,7 @@ def augment_for(spec: Spec) -> Augment:
         mirror=True,
         mask=0.15 if small else 0.1,
         warp=0.15,
-        tilt=0.3,
+        tilt=0.15,
         stretch=0.15 if spec.of_kind("audio") else 0.05,
         noise=0.15 if small else 0.05,
         drop=0.1,

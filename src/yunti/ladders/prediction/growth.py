@@ -26,7 +26,7 @@ HUGE_ROWS = 1_000_000
 
 REASONS = {
     "learning_rate": "LightGBM's tuned defaults (Holzmüller et al. 2024); higher where fewer rounds can be afforded",
-    "rounds": f"at most, as many as take a minute or two, {MOST_ROUNDS} at the very most; the validation rows stop them",
+    "rounds": f"at most {MOST_ROUNDS}, fewer where they would take minutes; the validation rows say when to stop",
     "leaves": "tuned defaults (Holzmüller et al. 2024), times the dial",
     "least_rows": "tuned defaults, less for few rows: a leaf should not hold more than a twentieth of them",
     "feature_share": f"of more than {WIDE} features every tree looks at {PART_OF_WIDE} or more, as many as time allows",

@@ -93,5 +93,6 @@ RUNG = Rung(
     source="Gorishniy et al., 2025, TabM, arXiv 2410.24210; Holzmüller et al., 2024, RealMLP, arXiv 2407.04491",
     unfit_for=unfit_for,
     build=build,
+    share=2.0,
     needs_torch=True,
 )

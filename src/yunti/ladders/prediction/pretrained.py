@@ -108,5 +108,6 @@ RUNG = Rung(
     source="Kornblith et al., 2019, Do better ImageNet models transfer better?; Wolf et al., 2020, Transformers",
     unfit_for=unfit_for,
     build=build,
+    share=3.0,
     needs_torch=True,
 )

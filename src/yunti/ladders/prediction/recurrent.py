@@ -100,5 +100,6 @@ RUNG = Rung(
     source="Hochreiter and Schmidhuber, 1997, Long short-term memory; Graves and Schmidhuber, 2005",
     unfit_for=unfit_for,
     build=build,
+    share=2.0,
     needs_torch=True,
 )

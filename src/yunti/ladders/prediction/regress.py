@@ -22,7 +22,7 @@ from yunti.specs import TaskSpec
 
 CLOSED_FORM = 2500  # the smaller side of a dense matrix up to which ridge is solved exactly
 STEPS = {True: 30, False: 200}  # of a descent, by whether the matrix is sparse
-SEARCH_FLOPS = {True: 1e10, False: 4e11}  # of one fit of the search; sparse products are slower
+SEARCH_FLOPS = {True: 1e10, False: 1e11}  # of one fit of the search; sparse products are slower
 SEARCH_ROWS = 2000  # but at least so many rows, and 100 for each output
 START = 10.0  # C times the mean squared length of a row, where the path begins
 

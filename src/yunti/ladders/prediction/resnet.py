@@ -116,5 +116,6 @@ RUNG = Rung(
     source="He et al., 2016, arXiv 1512.03385; Gorishniy et al., 2021, arXiv 2106.11959",
     unfit_for=unfit_for,
     build=build,
+    share=3.0,
     needs_torch=True,
 )

@@ -112,5 +112,6 @@ RUNG = Rung(
     "Dosovitskiy et al., 2021, arXiv 2010.11929",
     unfit_for=unfit_for,
     build=build,
+    share=3.0,
     needs_torch=True,
 )

@@ -190,7 +190,7 @@ def _describe(energies: Floats, frames: Offsets) -> tuple[NDArray[Any], ...]:
     """Return the groups of features of every sound, each of shape (sounds, ...)."""
     row_of, lengths = _row_of(frames), np.diff(frames)[:, None]
     cepstra = energies @ cosines(FILTERS, COEFFICIENTS)
-    # The first coefficient is the level, which the distance to the microphone sets; loudness stands for it in the course
+    # The first coefficient is the level, which the distance to the microphone sets: in the course loudness replaces it
     along = np.concatenate([cepstra[:, 1:], loudness(energies, frames), spectral_shape(energies)], axis=1)
     mean = np.add.reduceat(cepstra, frames[:-1]) / lengths
     cepstra = cepstra - mean[row_of].astype(np.float32)
