@@ -82,10 +82,9 @@ def climb(source: Path, run: Path, budget: str, rungs: str) -> None:
     print(f"peak memory of all processes: {private / 2**30:.2f} GiB private, {resident / 2**30:.2f} GiB resident")
     for rung in record["rungs"]:
         cost, score = rung["cost"] or {}, rung["score"] or {}
-        print(
-            f"{rung['name']:<10} {rung['status']:<8} {score.get('valid', float('nan')):.4f}"
-            f"  {cost.get('train_seconds', 0):6.0f} s  {cost.get('peak_memory_bytes', 0) / 2**30:.2f} GiB  {rung['reason']}"
-        )
+        took, peak = cost.get("train_seconds", 0), cost.get("peak_memory_bytes", 0) / 2**30
+        line = f"{rung['name']:<10} {rung['status']:<8} {score.get('valid', float('nan')):.4f}  {took:6.0f} s"
+        print(f"{line}  {peak:.2f} GiB  {rung['reason']}")
     print(record["verdict"]["reason"], record["test"])
 
 

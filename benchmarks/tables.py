@@ -54,8 +54,18 @@ CASES = (
         "loans_full_schema",
         "interest_rate",
         "regression",
-        ("rownames", "emp_title", "grade", "sub_grade", "installment", "paid_total", "paid_principal")
-        + ("paid_interest", "paid_late_fees", "balance"),
+        (
+            "rownames",
+            "emp_title",
+            "grade",
+            "sub_grade",
+            "installment",
+            "paid_total",
+            "paid_principal",
+            "paid_interest",
+            "paid_late_fees",
+            "balance",
+        ),
     ),
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
@@ -79,14 +78,13 @@ class Tilt(Estimator):
 
 
 TILT = Rung("tilt", "traditional", "A tilted plane.", "this test", lambda _spec: None, Tilt)
-LOOSE = replace(TILT, name="loose", era="deep")
 
 
 def know(monkeypatch: pytest.MonkeyPatch, *rungs: Rung) -> None:
     """Put rungs on the ladder of bundles for one test."""
 
     def find(_task: str, name: str) -> Rung:
-        for rung in (TILT, LOOSE, *rungs):
+        for rung in (TILT, *rungs):
             if rung.name == name:
                 return rung
         raise OptionError("--rungs", "it must name rungs", repr(name), "choose another")

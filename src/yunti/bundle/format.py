@@ -37,7 +37,6 @@ __all__ = ["About", "Header", "Opened", "header_of", "open_folder", "save_bundle
 FORMAT = 1
 UNSEALED = "0" * 64
 SEAL = b'"seal": "'
-EXACT = 0.0
 SAME_DEVICE = 1e-5  # float32 sums in another order: another processor, another number of threads
 OTHER_DEVICE = 1e-2  # GPUs multiply with 10 bits of mantissa (TF32) unless told otherwise
 
@@ -86,7 +85,7 @@ class Opened:
 def save_bundle(folder: Path, model: Model, rung: str, size: Size, about: About, probe: Table) -> int:
     """Write a bundle, load it back, hold that it answers as the model does, and only then give it its name.
 
-    A traditional model must answer the probe equally, bit by bit; a network within 1e-5 of the largest answer.
+    The loaded model must answer the probe within 1e-5 of the largest answer.
 
     Args:
         folder: where it is to stand; an earlier bundle there is replaced, anything else is refused.
@@ -113,18 +112,19 @@ def save_bundle(folder: Path, model: Model, rung: str, size: Size, about: About,
         header = Header(rung, size, model.spec, about, shapes_of(parts.arrays), {}, version("yunti"), _now())
         (draft / CARD).write_text(card(about, f"yunti {header.yunti} on {header.created}"), encoding="utf-8")
         _seal(replace(header, parts=_parts(draft, holds)), draft)
-        open_folder(where, draft, exact=_find(where, header).era == "traditional")
+        open_folder(where, draft)
         return sum(path.stat().st_size for path in draft.rglob("*") if path.is_file())
 
 
-def open_folder(where: str, folder: Path, *, exact: bool = False) -> Opened:
+def open_folder(where: str, folder: Path) -> Opened:
     """Open a bundle's folder: check format, seal, parts, sizes, hashes, types and shapes, then ask the probe.
+
+    It must be answered within 1e-5 of the largest answer, or 1e-2 where a network runs on another device than it was
+    tested on.
 
     Args:
         where: the bundle's name in messages.
         folder: the folder.
-        exact: whether the probe must be answered bit by bit; else within 1e-5 of the largest answer, or 1e-2 when the
-            network runs on another device than it was tested on.
 
     Raises:
         BundleError: a check failed.
@@ -153,7 +153,7 @@ def open_folder(where: str, folder: Path, *, exact: bool = False) -> Opened:
             where, f"its state must fit the rung {header.rung!r}", got_words, "fetch the bundle again, or make it anew"
         ) from error
     near = SAME_DEVICE if device == header.spec.device or not networks else OTHER_DEVICE
-    check_probe(where, expected, got, EXACT if exact else near)
+    check_probe(where, expected, got, near)
     return Opened(header, model, probe, read_text(where, folder, CARD))
 
 

@@ -36,6 +36,9 @@ class Scorer:
     weights: Floats
     bias: Floats
 
+    def __post_init__(self) -> None:
+        self.weights = np.ascontiguousarray(self.weights)  # as they come back from a file: products round by layout
+
     def scores(self, matrix: Any) -> Floats:
         """Return the scores, shape (rows, outputs)."""
         scores: Floats = np.asarray(matrix @ self.weights) + self.bias

@@ -208,5 +208,5 @@ RUNG = Rung(
     source="Breiman et al. (1984), Classification and Regression Trees; scikit-learn",
     unfit_for=unfit_for,
     build=build,
-    share=0.5,
+    share=1.0,
 )

@@ -89,8 +89,8 @@ def hog(pixels: Floats, side: int) -> Floats:
 
     Every cell is divided by the length of each of the four 2×2 blocks that hold it, and cut at 0.2. The four are
     averaged for each direction (18 with sign, 9 without) and summed over directions for each block (4 numbers):
-    31 numbers a cell where Dalal and Triggs have 36, which hold the sign as well (Felzenszwalb, Girshick, McAllester
-    and Ramanan, 2010, Object detection with discriminatively trained part-based models, section 6). Blocks are of
+    31 numbers a cell that know the sign, where Dalal and Triggs (2005) have 36 that do not (Felzenszwalb et al., 2010,
+    Object detection with discriminatively trained part-based models, section 6). The length of a block is that of its
     directions with sign; beyond the border the last cell is repeated.
 
     The sign tells light on dark from dark on light: within one collection of pictures that is mostly the same and
@@ -187,11 +187,14 @@ class Picture(Block):
         images = cast(Images, column)
         rows = generator(seed, "pictures", self.name).permutation(len(images))[:4000]
         rows = np.sort(rows[images.present[rows]])
+        widths = self._widths()
+        if not len(rows):
+            self.center, self.scale = np.zeros(sum(widths), dtype=np.float32), np.ones(sum(widths), dtype=np.float32)
+            return
         values = np.concatenate(self._groups(images.take(rows)), axis=1)
-        self.center = values.mean(axis=0) if len(values) else np.zeros(values.shape[1], dtype=np.float32)
-        groups = np.split(values - self.center, np.cumsum(self._widths())[:-1], axis=1)
-        spreads = [float(group.std()) if len(group) else 1.0 for group in groups]
-        scales = [np.full(group.shape[1], max(1e-6, spread)) for group, spread in zip(groups, spreads, strict=True)]
+        self.center = values.mean(axis=0)
+        groups = np.split(values - self.center, np.cumsum(widths)[:-1], axis=1)
+        scales = [np.full(group.shape[1], max(1e-6, float(group.std()))) for group in groups]
         self.scale = (1 / np.concatenate(scales)).astype(np.float32)
 
     def transform(self, column: Column) -> Floats:

@@ -205,8 +205,7 @@ class Sequence(Block):
 def chunks(ragged: Ragged, steps: int) -> Iterator[Ragged]:
     """Cut rows into stretches of about so many steps."""
     group = (ragged.offsets[1:] - ragged.offsets[0]) // max(1, steps)
-    starts = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]])) if len(group) else group
-    for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(ragged)], strict=True):
+    for start, stop in itertools.pairwise([0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), len(ragged)]):
         yield ragged.take(slice(start, stop))
 
 
