@@ -137,9 +137,8 @@ def run(system: str, case: Case, folder: Path, seconds: float, python: Path) -> 
         note = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.stderr[-300:]
     wall = time.monotonic() - began
     value, low, high = judge(case, folder / "test.csv", predictions)
-    return {
-        "table": case.file, "system": system, "score": value, "low": low, "high": high, "wall_seconds": wall, "note": note
-    }  # fmt: skip
+    about = {"table": case.file, "system": system, "wall_seconds": wall, "note": note}
+    return about | {"score": value, "low": low, "high": high}
 
 
 def run_yunti(case: Case, folder: Path, seconds: float, predictions: Path) -> str:

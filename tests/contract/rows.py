@@ -22,7 +22,11 @@ def make_spec(kind: Kind, task: TaskName, rows: int, seed: int = 0) -> Spec:
     """Describe the columns that `make_rows` makes."""
     columns = {
         "number": (ColumnSpec("width", "number"), ColumnSpec("height", "number")),
-        "category": (ColumnSpec("colour", "category", levels=4), ColumnSpec("wet", "flag", levels=2)),
+        "category": (
+            ColumnSpec("colour", "category", levels=3),
+            ColumnSpec("brand", "category", levels=7),
+            ColumnSpec("wet", "flag", levels=2),
+        ),
         "text": (ColumnSpec("note", "text", length=40),),
         "image": (ColumnSpec("picture", "image", shape=(12, 12, 1)),),
         "audio": (ColumnSpec("sound", "audio", rate=4000, length=1600, channels=1),),
@@ -57,7 +61,8 @@ def _categories(hidden: np.ndarray, random: np.random.Generator) -> dict[str, Ca
     codes = hidden.astype(np.int32)
     codes[0] = -1
     wet = (random.random(len(hidden)) < 0.5).astype(np.float32)
-    return {"colour": Categories(codes, ("red", "green", "blue")), "wet": Numbers(wet)}
+    brand = Categories(random.integers(0, 7, len(hidden)).astype(np.int32), tuple("ABCDEFG"))
+    return {"colour": Categories(codes, ("red", "green", "blue")), "brand": brand, "wet": Numbers(wet)}
 
 
 def _texts(hidden: np.ndarray, random: np.random.Generator) -> dict[str, Texts]:

@@ -140,7 +140,7 @@ def write_json(where: str, value: Any, path: Path) -> None:
         BundleError: a value that JSON does not know.
     """
     try:
-        text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+        text = json.dumps(value, ensure_ascii=False)
         path.write_bytes(text.encode())
     except (TypeError, ValueError) as error:
         raise BundleError(

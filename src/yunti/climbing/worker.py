@@ -20,7 +20,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from yunti.bundle.format import About
+from yunti.bundle.format import About, save_bundle
 from yunti.climbing.run import RunFolder
 from yunti.data.dataset import Dataset, open_dataset
 from yunti.data.table import Table
@@ -116,12 +116,25 @@ def train_rung(job: Job, send: Send) -> None:
     fit_seconds = time.monotonic() - job.began
     predictions = predictions if rung.combines else model.predict(dataset.valid.table)
     _check(predictions, rung)
-    per_1000 = _predict_seconds(model, dataset.valid.table)
-    bytes_on_disk = _save(run, rung, model, dataset, job, predictions)
-    cost = _cost(model, fit_seconds, per_1000, bytes_on_disk)
+    cost = _cost(model, fit_seconds, _predict_seconds(model, dataset.valid.table))
     if rung.combines:
         cost = with_members(cost, [run.rung_record(name) for name in model.plan["weights"]])
-    _leave_record(run, rung, model, dataset, job, predictions, cost)
+    stopped = str(model.plan.get("stopped", ""))
+    record = RungRecord(
+        name=rung.name,
+        era=rung.era,
+        status="stopped" if stopped else "done",
+        reason=stopped,
+        score=_score(job, dataset, predictions),
+        cost=cost,
+        bundle=f"models/{rung.name}",
+        scores=scores(job.task, dataset.valid.target, predictions),
+        plan=model.plan,
+    )
+    bytes_on_disk = _save(run, rung, model, dataset, record)
+    np.save(run.outcome(rung.name) / "valid.npy", predictions)
+    final_record = replace(record, cost=replace(cost, bytes=bytes_on_disk))
+    write_atomic(run.outcome(rung.name) / "record.json", to_json(final_record))
 
 
 def open_test(job: Job, _send: Send) -> None:
@@ -153,23 +166,31 @@ def _predict_seconds(model: Model, table: Table) -> float:
     return (time.perf_counter() - began) * 1000 / rows
 
 
-def _save(run: RunFolder, rung: Rung, model: Model, dataset: Dataset, job: Job, predictions: NDArray[Any]) -> int:
-    from yunti.bundle.format import save_bundle
+def _score(job: Job, dataset: Dataset, predictions: NDArray[Any]) -> Score:
+    target, clusters = dataset.valid.target, dataset.clusters("valid")
+    low, high = interval(job.task, target, predictions, seed=job.seed, clusters=clusters)
+    return Score(job.task.metric, score(job.task, target, predictions), low, high)
 
+
+def _save(run: RunFolder, rung: Rung, model: Model, dataset: Dataset, record: RungRecord) -> int:
+    assert record.score is not None
+    assert record.cost is not None
     about = About(
         columns=dataset.columns,
         target=dataset.target,
-        task=job.task,
+        task=model.spec.task,
         data=asdict(dataset.record),
-        scores=scores(job.task, dataset.valid.target, predictions),
+        scores=record.scores,
         rung={"name": rung.name, "era": rung.era, "idea": rung.idea, "source": rung.source, "plan": model.plan},
+        intervals={record.score.metric: (record.score.low, record.score.high)},
+        cost={name: value for name, value in asdict(record.cost).items() if name != "bytes"},
     )
     folder = run.model(rung.name)
     folder.parent.mkdir(parents=True, exist_ok=True)
     return save_bundle(folder, model, rung.name, Size(), about, dataset.valid.table.take(slice(0, PROBE_ROWS)))
 
 
-def _cost(model: Model, fit_seconds: float, per_1000: float, bytes_on_disk: int) -> Cost:
+def _cost(model: Model, fit_seconds: float, per_1000: float) -> Cost:
     usage = os.times()
     cpu_seconds = usage.user + usage.system + usage.children_user + usage.children_system
     peak = peak_memory_bytes()
@@ -179,7 +200,7 @@ def _cost(model: Model, fit_seconds: float, per_1000: float, bytes_on_disk: int)
         predict_seconds_per_1000=per_1000,
         peak_memory_bytes=peak,
         parameters=model.parameters,
-        bytes=bytes_on_disk,
+        bytes=0,  # known when the bundle is written
         train_flops=model.train_flops,
         energy_wh=energy_wh(cpu_seconds, fit_seconds, peak),
     )
@@ -196,28 +217,6 @@ def with_members(cost: Cost, members: Sequence[RungRecord | None]) -> Cost:
         train_flops=cost.train_flops + sum(each.train_flops for each in costs),
         energy_wh=cost.energy_wh + sum(each.energy_wh for each in costs),
     )
-
-
-def _leave_record(
-    run: RunFolder, rung: Rung, model: Model, dataset: Dataset, job: Job, predictions: NDArray[Any], cost: Cost
-) -> None:
-    target, clusters = dataset.valid.target, dataset.clusters("valid")
-    low, high = interval(job.task, target, predictions, seed=job.seed, clusters=clusters)
-    stopped = str(model.plan.get("stopped", ""))
-    record = RungRecord(
-        name=rung.name,
-        era=rung.era,
-        status="stopped" if stopped else "done",
-        reason=stopped,
-        score=Score(job.task.metric, score(job.task, target, predictions), low, high),
-        cost=cost,
-        bundle=f"models/{rung.name}",
-        scores=scores(job.task, target, predictions),
-        plan=model.plan,
-    )
-    folder = run.outcome(rung.name)
-    np.save(folder / "valid.npy", predictions)
-    write_atomic(folder / "record.json", to_json(record))
 
 
 def _reporter(send: Send) -> Callable[[float, dict[str, float]], None]:
