@@ -20,7 +20,15 @@ from yunti.training import train
 ROWS, VALID = 90, 40
 SECONDS = 8.0
 LADDER = {rung.name: rung for rung in ladder_for("classification") if not rung.combines}
-CASES = [(name, kind, task) for name in LADDER for kind in KINDS for task in ("classification", "regression")]
+
+
+def cases():
+    """Give every rung every kind and task; amounts learned from media by networks are left to the slow tests."""
+    for name, rung in LADDER.items():
+        for kind in KINDS:
+            yield pytest.param(name, kind, "classification")
+            slow = rung.needs_torch and kind not in ("number", "text")
+            yield pytest.param(name, kind, "regression", marks=[pytest.mark.slow] if slow else [])
 
 
 def fitted(name, kind, task, seed=0):
@@ -36,7 +44,7 @@ def fitted(name, kind, task, seed=0):
     return model, valid, reports, spec
 
 
-@pytest.mark.parametrize(("name", "kind", "task"), CASES)
+@pytest.mark.parametrize(("name", "kind", "task"), cases())
 def test_a_trained_rung_keeps_the_contract(name, kind, task, tmp_path):
     model, valid, reports, spec = fitted(name, kind, task)
     predictions = model.predict(valid.table)
@@ -46,6 +54,8 @@ def test_a_trained_rung_keeps_the_contract(name, kind, task, tmp_path):
     if task == "classification":
         np.testing.assert_allclose(predictions.sum(axis=1), 1, atol=1e-5)
         assert predictions.min() >= 0
+        hits = (predictions.argmax(axis=1) == valid.target).mean()
+        assert name == "constant" or hits >= 0.55, f"{name} on {kind} guessed {hits:.0%} of three classes"
 
     # the order of rows and the size of the request make no difference
     backwards = model.predict(valid.table.take(np.arange(VALID)[::-1].copy()))[::-1]
@@ -63,13 +73,6 @@ def test_a_trained_rung_keeps_the_contract(name, kind, task, tmp_path):
     assert model.train_flops >= 0
     json.dumps(model.plan)
     assert all(0 <= fraction <= 1 for fraction, _numbers in reports)
-
-
-@pytest.mark.parametrize(("name", "kind"), [(name, kind) for name in LADDER for kind in KINDS if name != "constant"])
-def test_a_rung_learns_the_signal(name, kind):
-    model, valid, _reports, _spec = fitted(name, kind, "classification")
-    hits = (model.predict(valid.table).argmax(axis=1) == valid.target).mean()
-    assert hits >= 0.55, f"{name} on {kind} guessed {hits:.0%} of three classes"
 
 
 @pytest.mark.parametrize("name", LADDER)

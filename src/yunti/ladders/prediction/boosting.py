@@ -315,7 +315,7 @@ def best_of(booster: Any, judge: Judge, growth: Growth, watch: Watch) -> Member:
     best, milestone = Member("", 1.0, 1, 0, float("inf"), stopped=False), (float("inf"), 0)
     slowest, tried, began = 0.0, 0, time.monotonic()
     while tried < growth.rounds and tried - milestone[1] < growth.patience:
-        if watch.left <= 2 * slowest:
+        if tried and watch.left <= 2 * slowest:
             return replace(best, tried=tried, stopped=True)
         finished = booster.update()
         tried += 1

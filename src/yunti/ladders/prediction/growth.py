@@ -19,7 +19,7 @@ BINNING_CELLS_PER_SECOND = 1.5e7
 WIDE = 200  # dense features beyond which a tree looks at a part of them
 PART_OF_WIDE = 100
 FASTEST = 0.3  # the highest learning rate
-USUAL_ROUNDS, MOST_ROUNDS = 1000, 4000
+LEAST_ROUNDS, USUAL_ROUNDS, MOST_ROUNDS = 250, 1000, 4000  # the least by size; short time may want fewer
 BAGGED_ROWS = 5000
 BAGS = 8
 HUGE_ROWS = 1_000_000
@@ -108,7 +108,8 @@ def growth_for(task: TaskSpec, rows: int, features: int, dial: float) -> Growth:
     excess = replace(full, rounds=USUAL_ROUNDS).work(features, outputs_of(task)) / MOST_WORK
     if excess > 1 and features > WIDE:
         full = replace(full, feature_share=max(1 / excess, PART_OF_WIDE / features))
-    return shortened(full, full.work(features, outputs_of(task)) / MOST_WORK)
+    excess = full.work(features, outputs_of(task)) / MOST_WORK
+    return shortened(full, min(excess, MOST_ROUNDS / LEAST_ROUNDS))
 
 
 def shortened(growth: Growth, factor: float) -> Growth:

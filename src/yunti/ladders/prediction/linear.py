@@ -143,5 +143,5 @@ RUNG = Rung(
     source="Cox (1958); Hoerl and Kennard (1970); Liu and Nocedal (1989) for L-BFGS",
     unfit_for=unfit_for,
     build=build,
-    share=1.0,
+    share=2.0,
 )

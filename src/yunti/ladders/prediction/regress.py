@@ -24,6 +24,7 @@ CLOSED_FORM = 2500  # the smaller side of a dense matrix up to which ridge is so
 STEPS = {True: 30, False: 200}  # of a descent, by whether the matrix is sparse
 SEARCH_FLOPS = {True: 1e10, False: 1e11}  # of one fit of the search; sparse products are slower
 SEARCH_ROWS = 2000  # but at least so many rows, and 100 for each output
+MOST_SEARCH_ROWS = 100_000
 START = 10.0  # C times the mean squared length of a row, where the path begins
 
 Rows = tuple[Any, NDArray[Any]]  # a matrix and its targets
@@ -165,7 +166,7 @@ class _ClassFitter:
         matrix, target = self.rows
         cost = 4.0 * stored_cells(matrix) * self.outputs * self.steps
         affordable = int(len(target) * SEARCH_FLOPS[self.sparse] / max(cost, 1.0))
-        count = max(SEARCH_ROWS, 100 * self.outputs, affordable)
+        count = max(SEARCH_ROWS, 100 * self.outputs, min(affordable, MOST_SEARCH_ROWS))
         if count >= len(target):
             return self.rows, None
         chosen = np.sort(random.choice(len(target), count, replace=False))

@@ -198,5 +198,5 @@ RUNG = Rung(
     source="Cortes and Vapnik (1995); Williams and Seeger (2001) for Nyström; Platt (1999)",
     unfit_for=unfit_for,
     build=build,
-    share=1.5,
+    share=2.0,
 )
