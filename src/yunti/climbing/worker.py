@@ -24,7 +24,7 @@ from yunti.bundle.format import About, save_bundle
 from yunti.climbing.run import RunFolder
 from yunti.data.dataset import Dataset, open_dataset
 from yunti.data.table import Table
-from yunti.devices import cores, energy_wh, peak_memory_bytes
+from yunti.devices import energy_wh, peak_memory_bytes
 from yunti.errors import RungError, YuntiError
 from yunti.ladders.find import find_rung
 from yunti.ladders.rung import Rung
@@ -77,8 +77,6 @@ def main() -> None:
     """Do the job that stands on standard input."""
     job = from_json(Job, sys.stdin.readline(), "the worker's job")
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(name, str(cores()))
     with os.fdopen(int(sys.argv[1]), "wb", buffering=0) as pipe:
         send = functools.partial(_write, pipe)
         try:

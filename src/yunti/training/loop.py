@@ -28,12 +28,15 @@ _MOST_RESCUES = 2
 
 def fit(network: Network, train: Examples, valid: Examples, watch: Watch) -> None:
     """Train a network, from fitting its encoder to keeping its best weights. See `yunti.training.train`."""
-    torch.set_flush_denormal(True)  # numbers near zero slow a processor down a hundredfold and change no score
     network.prepare(train)
     watch.tell(0.01)
-    material = lay_out(network, train, valid, watch)
-    watch.tell(_PREPARED, step=0)
-    notes = descend(network, material, watch.part(_PREPARED, 1.0))
+    torch.set_flush_denormal(True)  # numbers near zero slow a processor down a hundredfold and change no score
+    try:
+        material = lay_out(network, train, valid, watch)
+        watch.tell(_PREPARED, step=0)
+        notes = descend(network, material, watch.part(_PREPARED, 1.0))
+    finally:
+        torch.set_flush_denormal(False)  # whoever called counts with denormal numbers, as everywhere
     judge = material.judge
     if not judge.has_best:
         raise RungError(network.blueprint.name, "its predictions must be numbers", "none were", "leave this rung out")
