@@ -54,7 +54,7 @@ def test_a_climb_that_is_killed_and_resumed_ends_like_one_that_was_not(tmp_path,
     process = start("sample:penguins", "--rungs", RUNGS, "--budget", "60s", "--out", folder)
     wait_for(folder / moment, process)
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()
     finished = {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("outcomes/*/record.json")}
 
     climb = yunti.resume(folder)
@@ -76,7 +76,7 @@ def test_ctrl_c_keeps_what_is_done_and_resume_trains_the_rest(tmp_path, whole):
     record = json.loads((folder / "climb.json").read_text())
     assert record["verdict"]["chosen"] in ("constant", "linear", "tree")
     if record["test"] is None:  # the signal came in time: the test rows stay closed
-        assert yunti.load(folder / record["verdict"]["chosen"].join(["models/", ""])) is not None
+        assert yunti.load(folder / "models" / record["verdict"]["chosen"]) is not None
     yunti.resume(folder)
     assert numbers(folder) == numbers(whole)
 

@@ -20,7 +20,7 @@ from yunti.devices import available_bytes, cores, resident_bytes
 POLL_SECONDS = 0.2
 COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # Threads that wait for each other by spinning starve beside a busy neighbour: a step of a small network took 161 ms
-# instead of 17 on two cores with one of them in use. This many turns cost nothing on a machine of one's own.
+# instead of 17 on two cores with one of them in use. After this many turns a waiting thread goes to sleep.
 THREADING = {"GOMP_SPINCOUNT": "5000"}
 MEMORY_SHARE = 0.92  # of what was free when the process began; beyond it the system itself starts to suffer
 
