@@ -90,4 +90,5 @@ def test_every_rung_says_what_it_is():
     for rung in ladder_for("classification"):
         assert rung.idea.endswith(".")
         assert len(rung.source) > 5
-        assert rung.share > 0
+        for kind in KINDS:
+            assert rung.share(make_spec(kind, "classification", ROWS)) > 0

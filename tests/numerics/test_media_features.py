@@ -172,6 +172,38 @@ def test_silence_at_both_ends_is_left_out_and_silence_within_stays() -> None:
     np.testing.assert_array_equal(kept, energies[[3, 4, 5, 6, 8, 9]])
 
 
+def test_features_of_a_sound_agree_with_numpy_by_their_names() -> None:
+    rng = np.random.default_rng(3)
+    sounds = [rng.normal(0, 1, n) * np.hanning(n) * rng.uniform(500, 9000) for n in (2400, 1720)]
+    column = Ragged(np.concatenate(sounds).astype(np.int16)[:, None], np.cumsum([0, *map(len, sounds)]))
+    block = audio.Sound("x", 8000)
+    values = np.asarray(column.values[:, 0] / 32768, dtype=np.float32)
+    energies, frames = audio.trim(*audio.log_mel(values, column.offsets, 8000))
+    for index, found in enumerate(block.transform(column)):
+        told = dict(zip((name.removeprefix("x: ") for name in block.names), found, strict=True))
+        mine = energies[frames[index] : frames[index + 1]].astype(np.float64)
+        cepstra = scipy.fft.dct(mine, norm="ortho", axis=1)[:, :13]
+        normal = (cepstra - cepstra.mean(axis=0)) / cepstra.std(axis=0)
+        decibels = 10 * np.log10(np.exp(mine).sum(axis=1))
+        decibels -= decibels.max()
+        stretch = len(mine) / 8
+        weight = np.clip(np.minimum(np.arange(len(mine)) + 1, stretch) - np.arange(len(mine)), 0, None) / stretch
+        expected = {
+            "seconds": len(mine) * 0.01,
+            "coefficient 3: mean": cepstra[:, 3].mean(),
+            "coefficient 0: deviation": cepstra[:, 0].std(),
+            "coefficient 2: least": normal[:, 2].min(),
+            "coefficient 5: mean change": np.abs(np.diff(normal[:, 5])).mean(),
+            "coefficients 0 and 1: correlation": np.corrcoef(cepstra[:, 0], cepstra[:, 1])[0, 1],
+            "coefficients 4 and 12: correlation": np.corrcoef(cepstra[:, 4], cepstra[:, 12])[0, 1],
+            "coefficient 1: stretch 1 of 8": weight @ cepstra[:, 1],
+            "loudness: stretch 1 of 8": weight @ decibels,
+            "roll-off: stretch 1 of 8": weight @ audio.spectral_shape(mine.astype(np.float32))[:, 3],
+        }
+        for name, value in expected.items():
+            assert told[name] == pytest.approx(value, rel=2e-3, abs=2e-3), name
+
+
 # Sequences
 
 

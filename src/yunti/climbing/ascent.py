@@ -48,7 +48,7 @@ class Ascent:
             self._add(finished)
             return
         later = [each for each in later if not each.unfit_for(self.spec)]
-        share = share_of(rung, later, max(0.0, self.purse.left - self.reserve()), self._needed)
+        share = share_of(rung, later, self.spec, max(0.0, self.purse.left - self.reserve()), self._needed)
         if not self.trained():
             share = max(share, min(LEAST_SECONDS, self.record.budget.seconds))
         if reason := self._unfit(rung, share):

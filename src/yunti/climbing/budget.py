@@ -10,7 +10,7 @@ from typing import final
 
 from yunti.errors import OptionError
 from yunti.ladders.rung import Rung
-from yunti.specs import ColumnSpec
+from yunti.specs import ColumnSpec, Spec
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 START_SECONDS = 1.5  # a process that imports scikit-learn and opens the dataset
@@ -90,7 +90,7 @@ class Purse:
         return max(0.0, self.seconds - self.spent)
 
 
-def share_of(rung: Rung, later: Sequence[Rung], seconds: float, needed: Callable[[Rung], float]) -> float:
+def share_of(rung: Rung, later: Sequence[Rung], spec: Spec, seconds: float, needed: Callable[[Rung], float]) -> float:
     """Seconds that a rung may take: its weight against those still to come.
 
     Where there is not enough for all, the dearest of those to come give up their share first: few rungs that can learn
@@ -99,16 +99,17 @@ def share_of(rung: Rung, later: Sequence[Rung], seconds: float, needed: Callable
     Args:
         rung: the rung whose turn it is.
         later: the rungs still to come that suit the data, simplest first.
+        spec: the data and the task.
         seconds: seconds left for all of them.
         needed: the least seconds with which a rung can learn something.
     """
     keep = [rung, *later]
     while True:
-        weights = sum(each.share for each in keep)
-        short = [each for each in keep if seconds * each.share / weights < needed(each)]
+        weights = sum(each.share(spec) for each in keep)
+        short = [each for each in keep if seconds * each.share(spec) / weights < needed(each)]
         droppable = [each for each in keep[1:] if not each.combines]
         if not short or not droppable:
-            return seconds * rung.share / weights
+            return seconds * rung.share(spec) / weights
         keep.remove(droppable[-1])
 
 

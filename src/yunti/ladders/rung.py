@@ -7,7 +7,28 @@ from dataclasses import dataclass
 from typing import final
 
 from yunti.models.contract import Model, Size
-from yunti.specs import Era, Spec
+from yunti.specs import Era, Kind, Spec
+
+
+def share_by_kind(table: float, **kinds: float) -> Callable[[Spec], float]:
+    """Make a rung's share depend on the data: the weight of the first dear kind that the columns hold.
+
+    Args:
+        table: the weight for numbers, categories, flags and times, and for kinds that are not named.
+        kinds: weights for image, audio, text and sequence.
+
+    Example:
+        >>> from yunti.specs import ColumnSpec, TaskSpec
+        >>> spec = Spec((ColumnSpec("photo", "image"),), TaskSpec("regression", "y", "r2", "higher"), rows=10)
+        >>> share_by_kind(1.0, image=6.0)(spec)
+        6.0
+    """
+
+    def share(spec: Spec) -> float:
+        dear: tuple[Kind, ...] = ("image", "audio", "text", "sequence")
+        return next((kinds.get(kind, table) for kind in dear if spec.of_kind(kind)), table)
+
+    return share
 
 
 @final
@@ -22,7 +43,7 @@ class Rung:
         source: the paper, book or library it follows.
         unfit_for: says in one clause why it cannot serve a spec, or gives None. Cheap; never looks at rows.
         build: makes an untrained model for a spec and a size.
-        share: how much of the time left it may claim, against the shares of the rungs still to come.
+        share: weight of its claim on the time left against the rungs still to come; more where it tends to win.
         needs_torch: whether its process must import torch (which costs seconds).
         combines: whether it is made of the models of the rungs below it instead of being trained on rows.
     """
@@ -33,6 +54,6 @@ class Rung:
     source: str
     unfit_for: Callable[[Spec], str | None]
     build: Callable[[Spec, Size], Model]
-    share: float = 1.0
+    share: Callable[[Spec], float]
     needs_torch: bool = False
     combines: bool = False

@@ -25,7 +25,7 @@ from yunti.ladders.prediction.growth import (
 )
 from yunti.ladders.prediction.judge import Judge, Scale, log_softmax, logits_of, scale_of, wants_logarithm
 from yunti.ladders.prediction.matrices import matrices
-from yunti.ladders.rung import Rung
+from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Estimator, Model, Parts, Size, Watch
 from yunti.seeds import generator, seed_for
 from yunti.specs import Spec
@@ -369,5 +369,5 @@ RUNG = Rung(
     source="Ke et al. (2017), LightGBM; defaults of Holzmüller et al. (2024), Better by default",
     unfit_for=unfit_for,
     build=build,
-    share=3.0,
+    share=share_by_kind(5.0, image=3.0, audio=2.0, text=2.0, sequence=2.0),
 )

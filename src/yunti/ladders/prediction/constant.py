@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yunti.data.table import Examples, Table
-from yunti.ladders.rung import Rung
+from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Estimator, Model, Parts, Size, Watch
 from yunti.specs import Spec
 
@@ -83,5 +83,5 @@ RUNG = Rung(
     source="scikit-learn DummyClassifier and DummyRegressor",
     unfit_for=lambda _spec: None,
     build=build,
-    share=0.2,
+    share=share_by_kind(0.2),
 )

@@ -16,7 +16,7 @@ from yunti.ladders.prediction.fit import (
     smoothing_for,
     stem_for,
 )
-from yunti.ladders.rung import Rung
+from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
 from yunti.specs import Spec
@@ -110,6 +110,6 @@ RUNG = Rung(
     source="LeCun et al., 1998; Kim, 2014, arXiv 1408.5882; Ioffe and Szegedy, 2015, arXiv 1502.03167",
     unfit_for=unfit_for,
     build=build,
-    share=3.0,
+    share=share_by_kind(3.0, image=6.0, audio=4.0),
     needs_torch=True,
 )

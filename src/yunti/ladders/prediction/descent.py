@@ -20,6 +20,7 @@ from yunti.ladders.prediction.losses import Loss
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 PAIRS = 6  # steps that L-BFGS remembers
+BLOCK_CELLS = 1 << 22
 BLOCK = 2048  # rows of weights that are worked on while they are in the cache
 
 
@@ -226,5 +227,8 @@ def _mean_squares(matrix: Any) -> Floats:
     rows = max(1, matrix.shape[0])
     if isinstance(matrix, np.ndarray):
         return np.einsum("ij,ij->j", matrix, matrix) / np.float32(rows)
-    squares: Floats = np.asarray(matrix.multiply(matrix).sum(axis=0), dtype=np.float32).ravel() / np.float32(rows)
-    return squares
+    sums = np.zeros(matrix.shape[1])
+    for start in range(0, len(matrix.data), BLOCK_CELLS):  # piece by piece: a squared copy would double the memory
+        stretch = slice(start, start + BLOCK_CELLS)
+        sums += np.bincount(matrix.indices[stretch], np.square(matrix.data[stretch]), len(sums))
+    return (sums / rows).astype(np.float32)

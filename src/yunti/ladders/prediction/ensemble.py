@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yunti.data.table import Table
-from yunti.ladders.rung import Rung
+from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Parts, Size
 from yunti.specs import Spec
 
@@ -132,7 +132,7 @@ RUNG = Rung(
     source="Caruana et al. (2004), Ensemble selection from libraries of models",
     unfit_for=lambda _spec: None,
     build=build,
-    share=1.0,
+    share=share_by_kind(1.0),
     needs_torch=False,
     combines=True,
 )

@@ -13,7 +13,7 @@ from yunti.ladders.prediction.descent import Scorer
 from yunti.ladders.prediction.judge import Scale
 from yunti.ladders.prediction.matrices import matrices, some_rows
 from yunti.ladders.prediction.regress import Answer, Links, fit_classes, fit_values
-from yunti.ladders.rung import Rung
+from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Estimator, Model, Parts, Size, Watch
 from yunti.seeds import generator
 from yunti.specs import Spec
@@ -143,5 +143,5 @@ RUNG = Rung(
     source="Cox (1958); Hoerl and Kennard (1970); Liu and Nocedal (1989) for L-BFGS",
     unfit_for=unfit_for,
     build=build,
-    share=2.0,
+    share=share_by_kind(1.0, image=2.0, audio=1.0, text=3.0),
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from yunti.ladders.prediction.fit import rounded, too_few_rows
-from yunti.ladders.rung import Rung
+from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Augment, Recipe
 from yunti.specs import Spec
@@ -93,6 +93,6 @@ RUNG = Rung(
     source="Gorishniy et al., 2025, TabM, arXiv 2410.24210; Holzmüller et al., 2024, RealMLP, arXiv 2407.04491",
     unfit_for=unfit_for,
     build=build,
-    share=2.0,
+    share=share_by_kind(4.0, image=1.5, audio=1.5, text=2.0, sequence=2.0),
     needs_torch=True,
 )

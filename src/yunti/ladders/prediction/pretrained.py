@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yunti.ladders.prediction.fit import REASONS, augment_for, batch_for, epochs_for, rounded, too_few_rows
-from yunti.ladders.rung import Rung
+from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
 from yunti.specs import Spec
@@ -108,6 +108,6 @@ RUNG = Rung(
     source="Kornblith et al., 2019, Do better ImageNet models transfer better?; Wolf et al., 2020, Transformers",
     unfit_for=unfit_for,
     build=build,
-    share=3.0,
+    share=share_by_kind(4.0),
     needs_torch=True,
 )

@@ -14,7 +14,7 @@ from yunti.ladders.prediction.fit import (
     rounded,
     smoothing_for,
 )
-from yunti.ladders.rung import Rung
+from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
 from yunti.specs import Spec
@@ -100,6 +100,6 @@ RUNG = Rung(
     source="Hochreiter and Schmidhuber, 1997, Long short-term memory; Graves and Schmidhuber, 2005",
     unfit_for=unfit_for,
     build=build,
-    share=2.0,
+    share=share_by_kind(3.0, image=1.0),
     needs_torch=True,
 )

@@ -16,7 +16,7 @@ from yunti.ladders.prediction.fit import (
     stem_for,
     too_few_rows,
 )
-from yunti.ladders.rung import Rung
+from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
 from yunti.specs import Spec
@@ -116,6 +116,6 @@ RUNG = Rung(
     source="He et al., 2016, arXiv 1512.03385; Gorishniy et al., 2021, arXiv 2106.11959",
     unfit_for=unfit_for,
     build=build,
-    share=3.0,
+    share=share_by_kind(2.0, image=6.0, audio=3.0),
     needs_torch=True,
 )

@@ -14,7 +14,7 @@ from yunti.ladders.prediction.judge import Scale, scale_of
 from yunti.ladders.prediction.machines import COORDINATE_CELLS, EXACT_ROWS, LANDMARKS, Chosen, Machine, Maker, Rows
 from yunti.ladders.prediction.matrices import matrices, some_rows, stored_cells
 from yunti.ladders.prediction.platt import Platt
-from yunti.ladders.rung import Rung
+from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Estimator, Model, Parts, Size, Watch
 from yunti.seeds import generator
 from yunti.specs import Spec
@@ -62,7 +62,9 @@ class Svm(Estimator):
         features.fit(train.table, train.target)
         watch.tell(0.1)
         random = generator(self.spec.seed, "svm")
-        cells = MOST_CELLS if features.sparse else min(MOST_CELLS, COORDINATE_CELLS / LANDMARKS * features.width)
+        cells = (
+            MOST_CELLS if features.sparse else min(MOST_CELLS, COORDINATE_CELLS / LANDMARKS * max(1, features.width))
+        )
         used = some_rows(features, train, cells, random)
         judged = valid.take(slice(0, JUDGED_ROWS)) if len(valid) else used
         rows: Rows = (features.transform(used.table), np.asarray(used.target))
@@ -198,5 +200,5 @@ RUNG = Rung(
     source="Cortes and Vapnik (1995); Williams and Seeger (2001) for Nyström; Platt (1999)",
     unfit_for=unfit_for,
     build=build,
-    share=2.0,
+    share=share_by_kind(1.5, image=2.0, text=2.0),
 )

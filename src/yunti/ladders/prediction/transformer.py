@@ -15,7 +15,7 @@ from yunti.ladders.prediction.fit import (
     smoothing_for,
     too_few_rows,
 )
-from yunti.ladders.rung import Rung
+from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
 from yunti.specs import Spec
@@ -112,6 +112,6 @@ RUNG = Rung(
     "Dosovitskiy et al., 2021, arXiv 2010.11929",
     unfit_for=unfit_for,
     build=build,
-    share=3.0,
+    share=share_by_kind(3.0, audio=2.0, sequence=2.0),
     needs_torch=True,
 )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from yunti.data.table import Examples, Table
 from yunti.ladders.prediction.growth import class_weights
 from yunti.ladders.prediction.matrices import matrices
-from yunti.ladders.rung import Rung
+from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Estimator, Model, Parts, Size, Watch
 from yunti.seeds import seed_for
 from yunti.specs import Spec
@@ -208,5 +208,5 @@ RUNG = Rung(
     source="Breiman et al. (1984), Classification and Regression Trees; scikit-learn",
     unfit_for=unfit_for,
     build=build,
-    share=1.0,
+    share=share_by_kind(0.5),
 )
