@@ -18,7 +18,7 @@ from yunti.specs import ColumnSpec
 from yunti.training import train
 
 ROWS, VALID = 90, 40
-SECONDS = 8.0
+SECONDS = 60.0
 LADDER = {rung.name: rung for rung in ladder_for("classification") if not rung.combines}
 
 

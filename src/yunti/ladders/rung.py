@@ -54,6 +54,6 @@ class Rung:
     source: str
     unfit_for: Callable[[Spec], str | None]
     build: Callable[[Spec, Size], Model]
-    share: Callable[[Spec], float]
+    share: Callable[[Spec], float] = lambda _spec: 1.0
     needs_torch: bool = False
     combines: bool = False
