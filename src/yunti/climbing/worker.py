@@ -122,7 +122,7 @@ def train_rung(job: Job, send: Send) -> None:
         name=rung.name,
         era=rung.era,
         status="stopped" if stopped else "done",
-        reason=stopped,
+        reason=stopped or str(model.plan.get("shortened", "")),
         score=_score(job, dataset, predictions),
         cost=cost,
         bundle=f"models/{rung.name}",

@@ -73,6 +73,8 @@ def lay_out(network: Network, train: Examples, valid: Examples, watch: Watch) ->
     steps = plan_steps(recipe, len(train), len(valid), pace, seconds, memory.share_for(seconds))
     memory.remember(pace, seconds if np.isfinite(seconds) else None, steps.share)
     network.note(steps={"value": steps.total, "reason": steps.reason}, rows_used=steps.rows)
+    if steps.share < 1:
+        network.note(shortened=f"shortened to {steps.share:.1%} of its recipe to fit the time: {steps.total:,} steps")
     used, looked = train.take(slice(0, steps.rows)), valid.take(slice(0, steps.judged))
     return Material(
         network.encode(used.table),
