@@ -31,6 +31,21 @@ def share_by_kind(table: float, **kinds: float) -> Callable[[Spec], float]:
     return share
 
 
+def too_little(spec: Spec, least_rows: int, purpose: str) -> str | None:
+    """Say that there are too few training rows for a purpose, or no column to learn from; None where there is enough.
+
+    Example:
+        >>> from yunti.specs import TaskSpec
+        >>> too_little(Spec((), TaskSpec("regression", "y", "r2", "higher"), rows=3), 4, "for weights")
+        '3 training rows are too few for weights: it needs 4'
+    """
+    if spec.rows < least_rows:
+        return f"{spec.rows} training rows are too few {purpose}: it needs {least_rows}"
+    if not any(column.kind != "id" for column in spec.columns):
+        return "there is no column it could learn from"
+    return None
+
+
 @final
 @dataclass(frozen=True)
 class Rung:

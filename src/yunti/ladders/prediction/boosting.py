@@ -25,7 +25,7 @@ from yunti.ladders.prediction.growth import (
 )
 from yunti.ladders.prediction.judge import Judge, Scale, log_softmax, logits_of, scale_of, wants_logarithm
 from yunti.ladders.prediction.matrices import matrices
-from yunti.ladders.rung import Rung, share_by_kind
+from yunti.ladders.rung import Rung, share_by_kind, too_little
 from yunti.models.contract import Estimator, Model, Parts, Size, Watch
 from yunti.seeds import generator, seed_for
 from yunti.specs import Spec
@@ -350,11 +350,7 @@ def threads_for(cells: int) -> int:
 
 def unfit_for(spec: Spec) -> str | None:
     """Say why the rung cannot serve, or None."""
-    if spec.rows < LEAST_ROWS:
-        return f"{spec.rows} training rows are too few to boost trees: it needs {LEAST_ROWS}"
-    if not spec.columns:
-        return "there is no column it could learn from"
-    return None
+    return too_little(spec, LEAST_ROWS, "to boost trees")
 
 
 def build(spec: Spec, size: Size) -> Model:

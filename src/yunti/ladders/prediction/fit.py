@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from yunti.ladders.rung import too_little
 from yunti.models.recipe import Augment
 from yunti.specs import Kind, Spec
 
@@ -22,11 +23,7 @@ REASONS: Mapping[str, str] = {
 
 def too_few_rows(spec: Spec) -> str | None:
     """Say that there are too few rows to train a network, or nothing it could read."""
-    if spec.rows < LEAST_ROWS:
-        return f"{spec.rows} training rows are too few to train a network: it needs {LEAST_ROWS}"
-    if not any(column.kind != "id" for column in spec.columns):
-        return "there is no column it could learn from"
-    return None
+    return too_little(spec, LEAST_ROWS, "to train a network")
 
 
 def needs_kind(spec: Spec, *kinds: Kind) -> str | None:

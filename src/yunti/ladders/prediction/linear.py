@@ -13,7 +13,7 @@ from yunti.ladders.prediction.descent import Scorer
 from yunti.ladders.prediction.judge import Scale
 from yunti.ladders.prediction.matrices import matrices, some_rows
 from yunti.ladders.prediction.regress import Answer, Links, fit_classes, fit_values
-from yunti.ladders.rung import Rung, share_by_kind
+from yunti.ladders.rung import Rung, share_by_kind, too_little
 from yunti.models.contract import Estimator, Model, Parts, Size, Watch
 from yunti.seeds import generator
 from yunti.specs import Spec
@@ -124,11 +124,7 @@ class Linear(Estimator):
 
 def unfit_for(spec: Spec) -> str | None:
     """Say why the rung cannot serve, or None."""
-    if spec.rows < LEAST_ROWS:
-        return f"{spec.rows} training rows are too few for weights: it needs {LEAST_ROWS}"
-    if not spec.columns:
-        return "there is no column it could learn from"
-    return None
+    return too_little(spec, LEAST_ROWS, "for weights")
 
 
 def build(spec: Spec, _size: Size) -> Model:

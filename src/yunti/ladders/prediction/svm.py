@@ -14,7 +14,7 @@ from yunti.ladders.prediction.judge import Scale, scale_of
 from yunti.ladders.prediction.machines import COORDINATE_CELLS, EXACT_ROWS, LANDMARKS, Chosen, Machine, Maker, Rows
 from yunti.ladders.prediction.matrices import matrices, some_rows, stored_cells
 from yunti.ladders.prediction.platt import Platt
-from yunti.ladders.rung import Rung, share_by_kind
+from yunti.ladders.rung import Rung, share_by_kind, too_little
 from yunti.models.contract import Estimator, Model, Parts, Size, Watch
 from yunti.seeds import generator
 from yunti.specs import Spec
@@ -181,11 +181,7 @@ class Svm(Estimator):
 
 def unfit_for(spec: Spec) -> str | None:
     """Say why the rung cannot serve, or None."""
-    if spec.rows < LEAST_ROWS:
-        return f"{spec.rows} training rows are too few for a margin: it needs {LEAST_ROWS}"
-    if not spec.columns:
-        return "there is no column it could learn from"
-    return None
+    return too_little(spec, LEAST_ROWS, "for a margin")
 
 
 def build(spec: Spec, size: Size) -> Model:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from yunti.data.table import Examples, Table
 from yunti.ladders.prediction.growth import class_weights
 from yunti.ladders.prediction.matrices import matrices
-from yunti.ladders.rung import Rung, share_by_kind
+from yunti.ladders.rung import Rung, share_by_kind, too_little
 from yunti.models.contract import Estimator, Model, Parts, Size, Watch
 from yunti.seeds import seed_for
 from yunti.specs import Spec
@@ -189,11 +189,7 @@ def leaf_answers(tree: Any, spec: Spec) -> NDArray[np.float64]:
 
 def unfit_for(spec: Spec) -> str | None:
     """Say why the rung cannot serve, or None."""
-    if spec.rows < LEAST_ROWS:
-        return f"{spec.rows} training rows are too few for a tree: it needs {LEAST_ROWS}"
-    if not spec.columns:
-        return "there is no column it could learn from"
-    return None
+    return too_little(spec, LEAST_ROWS, "for a tree")
 
 
 def build(spec: Spec, size: Size) -> Model:
