@@ -19,15 +19,6 @@ from yunti.errors import BundleError
 ESTIMATORS = (
     "sklearn.tree._classes.DecisionTreeClassifier",
     "sklearn.tree._classes.DecisionTreeRegressor",
-    "sklearn.svm._classes.SVC",
-    "sklearn.svm._classes.SVR",
-    "sklearn.svm._classes.LinearSVC",
-    "sklearn.svm._classes.LinearSVR",
-    "sklearn.linear_model._logistic.LogisticRegression",
-    "sklearn.linear_model._ridge.Ridge",
-    "sklearn.kernel_approximation.Nystroem",
-    "sklearn.preprocessing._data.StandardScaler",
-    "sklearn.decomposition._truncated_svd.TruncatedSVD",
 )
 TREE = "sklearn.tree._tree.Tree"
 VALUES = (

@@ -43,7 +43,7 @@ def measure(files: Sequence[File]) -> tuple[Shape, dict[str, Any]]:
                 grey &= image.mode in _GREY
                 if image.mode in _DEEP and len(deep) < 64:
                     deep.append(float(np.asarray(image).max()))
-        except Exception:
+        except Exception:  # Pillow raises all kinds; the row is told broken when it is read
             continue
     parsing = {"white": next((each for each in _WHITES if each >= max(deep)), max(deep))} if deep else {}
     return (*common_size(sizes), 1 if grey and sizes else 3), parsing
