@@ -132,12 +132,28 @@ class NextStep:
 
 
 @dataclass(frozen=True)
+class RefitRecord:
+    """How the chosen rung was trained anew on training and validation rows together; or, with 0 rows, why it was not.
+
+    Args:
+        rows: rows that it learned from.
+        seconds: what that took.
+        reason: in a clause, why it was not done.
+    """
+
+    rows: int = 0
+    seconds: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class VerdictRecord:
-    """The chosen rung and why, in one sentence."""
+    """The chosen rung and why, in one sentence; and whether it was trained anew on all rows but the test rows."""
 
     chosen: str
     reason: str
     next: tuple[NextStep, ...] = ()
+    refit: RefitRecord | None = None
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ NAMES = [
 ]
 READING = "--target --task --test --split --group --time --kind --keep --seed"
 FLAGS = {
-    "climb": f"SOURCE {READING} --budget --rungs --metric --device --pretrained --out --resume --json",
+    "climb": f"SOURCE {READING} --budget --rungs --metric --device --pretrained --no-refit --out --resume --json",
     "look": f"SOURCE {READING} --json",
     "rungs": "--task --json",
     "predict": "BUNDLE INPUT -o --out",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -15,10 +16,12 @@ from yunti.data.table import Examples, Table
 from yunti.models.contract import Size, Watch
 from yunti.models.network import Network
 from yunti.specs import ColumnSpec, Spec
+from yunti.training import laying
 from yunti.training.augment import augmented
 from yunti.training.laying import lay_out
 from yunti.training.loop import descend
 from yunti.training.optimisers import optimisers_for, update
+from yunti.training.pace import Pace
 
 NETWORKS = ("mlp", "convnet", "recurrent", "resnet", "transformer")
 MIXED = ("number", "category", "text", "image", "sequence")
@@ -189,3 +192,22 @@ def test_convolutions_and_recurrence_refuse_plain_tables():
     for name in ("convnet", "recurrent"):
         assert "there is none" in rung(name).unfit_for(spec_of(("number", "category")))
         assert rung(name).unfit_for(spec_of(("number", "text"))) is None
+
+
+@pytest.mark.parametrize(("seconds", "dial"), [(1e6, 1.0), (40.0, 0.25)])
+def test_a_network_that_would_see_too_little_of_its_recipe_becomes_smaller(monkeypatch, tmp_path, seconds, dial):
+    monkeypatch.setenv("YUNTI_CACHE", str(tmp_path))
+    monkeypatch.setattr(laying, "_measure", lambda network, *_: Pace(network.parameters * 1e-5, 1e-9, 1e-9))
+    network = rung("resnet").build(spec_of(("image",)), Size())
+    rows = rows_of(("image",))
+    network.prepare(rows)
+    full = network.parameters
+    material = lay_out(network, rows, rows.take(slice(0, 20)), Watch(time.monotonic() + seconds))
+    assert network.size.dial == dial
+    assert network.parameters == full if dial == 1 else network.parameters < full / 5
+    assert material.steps.total * network.parameters * 1e-5 <= seconds
+    assert ("of its width" in network.plan.get("shortened", "")) == (dial < 1)
+    # what was stored is built again as small as it was
+    again = rung("resnet").build(network.spec, network.size)
+    again.restore(network.parts())
+    assert again.parameters == network.parameters

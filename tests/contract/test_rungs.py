@@ -15,7 +15,7 @@ from yunti.bundle.format import About, save_bundle
 from yunti.ladders.find import ladder_for
 from yunti.models.contract import Size, Watch
 from yunti.specs import ColumnSpec
-from yunti.training import train
+from yunti.training import refit, train
 
 ROWS, VALID = 90, 40
 SECONDS = 60.0
@@ -67,6 +67,22 @@ def test_a_trained_rung_keeps_the_contract(name, kind, task, tmp_path):
     about = About(spec.columns, ColumnSpec("y", "number", role="target"), spec.task, {}, {}, {})
     save_bundle(tmp_path / "bundle", model, name, Size(), about, valid.table.take(slice(0, 4)))
     np.testing.assert_allclose(load_bundle(tmp_path / "bundle").predict_table(valid.table), predictions, atol=1e-5)
+
+    # trained anew on its own rows and others, from its stored state, it keeps what it chose and answers no worse
+    again = load_bundle(tmp_path / "bundle").model
+    more = make_rows(kind, task, ROWS + VALID, seed=2)
+    chosen = {
+        key: model.plan[key] for key in ("C", "gamma", "max_depth", "learning_rate", "temperature") if key in model.plan
+    }
+    refit(again, more, Watch(time.monotonic() + SECONDS))
+    assert {key: again.plan[key] for key in chosen} == chosen
+    answers = again.predict(valid.table)
+    assert np.isfinite(answers).all()
+    if task == "classification":
+        assert name == "constant" or (answers.argmax(axis=1) == valid.target).mean() >= 0.55
+    else:
+        assert np.abs(answers - valid.target).mean() <= 1.3 * np.abs(predictions - valid.target).mean() + 0.5
+    save_bundle(tmp_path / "bundle", again, name, again.size, about, valid.table.take(slice(0, 4)))
 
     assert model.parameters >= 1
     assert math.isfinite(model.train_flops)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,6 +97,37 @@ def test_the_best_bundle_gives_the_tested_score_on_the_test_rows(whole):
     assert climb.table().num_rows == 3
     assert (whole / "log.jsonl").read_text().count("RungEnded") == 3
     assert list((whole / "tensorboard").iterdir())
+
+
+def test_the_chosen_rung_is_trained_anew_on_training_and_validation_rows(tmp_path, whole):
+    record = yunti.resume(whole).record
+    split, chosen = record.data.split, record.verdict.chosen
+    assert record.verdict.refit.rows == split.train + split.valid
+    assert f"trained anew on {split.train + split.valid} rows" in (whole / "models" / chosen / "card.md").read_text()
+
+    plain = yunti.climb("sample:penguins", rungs=RUNGS, budget="60s", refit=False, out=tmp_path / "plain")
+    assert plain.record.verdict.refit is None
+    assert "trained anew" not in (plain.folder / "models" / chosen / "card.md").read_text()
+    rows = "sample:penguins"
+    first, second = (plain.best.predict(rows), yunti.load(whole / "models" / chosen).predict(rows))
+    assert first.column("prediction").to_pylist() != second.column("prediction").to_pylist() or (
+        first.column(1).to_pylist() != second.column(1).to_pylist()
+    )
+
+
+def test_training_anew_twice_changes_nothing(tmp_path, whole):
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder)
+    record = json.loads((folder / "climb.json").read_text())
+    chosen = record["verdict"]["chosen"]
+    for left_open in (
+        "refit.json",
+        "test.json",
+    ):  # as if it was killed after the bundle was written, before it was noted
+        (folder / "outcomes" / chosen / left_open).unlink()
+    (folder / "climb.json").write_text(json.dumps(record | {"verdict": None, "test": None}))
+    yunti.resume(folder)
+    assert numbers(folder) == numbers(whole)
 
 
 def test_a_budget_that_is_too_small_still_ends_with_a_model(tmp_path):

@@ -30,8 +30,7 @@ class Tilt(Estimator):
     """Tilts a plane over the width and the length of the note; its tree only comes along."""
 
     def __init__(self, spec: Spec, size: Size) -> None:
-        super().__init__(spec)
-        self.size = size
+        super().__init__(spec, size)
         self.weights = np.zeros((2, spec.outputs), dtype=np.float32)
         self.words: list[str] = []
         self.title = ""
@@ -42,6 +41,9 @@ class Tilt(Estimator):
         self.weights = np.linspace(-1, 1, self.weights.size, dtype=np.float32).reshape(self.weights.shape)
         self.words, self.title = ["云", "\u2028", ""], "first\r\nsecond\n\x00云梯"
         self.tree = DecisionTreeClassifier(max_depth=2, random_state=0).fit(inputs, inputs[:, 0] > 0)
+
+    def refit(self, rows: Examples, watch: Watch) -> None:
+        self.fit(rows, rows, watch)
 
     def predict(self, table: Table) -> Any:
         heights = self._inputs(table) @ self.weights * np.float32(self.size.dial)

@@ -157,9 +157,11 @@ def test_groups_are_kept_for_the_intervals(tmp_path: Path) -> None:
     columns = {**mixed_columns(), "farm": [f"farm {row % 30}" for row in range(ROWS)]}
     dataset = prepared(write_csv(tmp_path / "t.csv", columns), tmp_path, target="class", group="farm")
     assert "farm" not in [column.name for column in dataset.columns]
-    groups = [set(dataset.clusters(part).tolist()) for part in ("train", "valid", "test")]  # type: ignore[union-attr]
+    parts = (dataset.train, dataset.valid, dataset.open_test())
+    groups = [set(part.groups.tolist()) for part in parts]  # type: ignore[union-attr]
+    assert set(dataset.both().groups.tolist()) == groups[0] | groups[1]  # type: ignore[union-attr]
     assert len(set.union(*groups)) == sum(len(group) for group in groups) == 30
-    assert prepared(tmp_path / "t.csv", tmp_path, target="class").clusters("train") is None
+    assert prepared(tmp_path / "t.csv", tmp_path, target="class").train.groups is None
 
 
 def test_the_latest_rows_test(tmp_path: Path) -> None:

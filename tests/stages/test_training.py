@@ -269,7 +269,7 @@ def small_network(recipe: Recipe = RECIPE, seed: int = 0, module=None) -> Networ
         return Fused([part], (module or Head)(part.width, 16, outputs, 0.1))
 
     blueprint = Blueprint(
-        "small", lambda spec: Encoder(spec.columns, Reading()), lambda spec, reader: Design({}, recipe), assemble
+        "small", lambda spec: Encoder(spec.columns, Reading()), lambda spec, reader, size: Design({}, recipe), assemble
     )
     return Network(Spec(columns, task, 600, seed), blueprint)
 
@@ -380,6 +380,9 @@ def test_estimators_fit_themselves():
 
         def fit(self, train, valid, watch):
             self.seen = len(train), len(valid), watch.left
+
+        def refit(self, rows, watch):
+            self.seen = len(rows), 0, watch.left
 
         def predict(self, table):
             return np.zeros(len(table))

@@ -21,6 +21,7 @@ from yunti.ladders.prediction.judge import (
     scale_of,
     wants_logarithm,
 )
+from yunti.ladders.prediction.rounds import Fitter, Rows
 from yunti.models.contract import Size, Watch
 from yunti.specs import ColumnSpec, Spec, TaskSpec
 
@@ -141,6 +142,22 @@ def test_a_fit_is_shortened_by_powers_of_two_so_that_nearly_the_same_time_gives_
     assert fitting(wanted, 50, 1, 1.0, 2).rows < wanted.rows
 
 
+def test_folds_of_groups_keep_every_group_together_and_are_of_like_size():
+    random = np.random.default_rng(0)
+    groups = random.integers(0, 30, 900)
+    dealt = folds(np.zeros(900), 8, random, groups)
+    assert sorted(np.concatenate(dealt).tolist()) == list(range(900))
+    for fold in dealt:
+        assert 80 <= len(fold) <= 150
+        assert not set(groups[fold]) & set(groups[np.setdiff1d(np.arange(900), fold)])
+
+
+def test_fewer_groups_than_folds_give_one_model():
+    task = make_spec("number", "classification", 100).task
+    assert growth_for(task, 100, 5, 1.0, groups=BAGS).bags == BAGS
+    assert growth_for(task, 100, 5, 1.0, groups=BAGS - 1).bags == 1
+
+
 def test_folds_hold_every_row_once_and_every_class_alike():
     target = np.repeat([0, 1, 2], [40, 20, 3])
     dealt = folds(target, 4, np.random.default_rng(0))
@@ -244,13 +261,13 @@ def test_boosting_counts_its_leaves_and_keeps_its_state_through_json():
 def test_boosting_grows_the_same_trees_on_any_number_of_threads(monkeypatch):
     growth = replace(growth_for(VALUES, 500, 4, 1.0), rounds=3, leaves=8)
     learn, held = (
-        boosting.Rows(np.random.default_rng(seed).normal(size=(500, 4)).astype(np.float32), target, None)
+        Rows(np.random.default_rng(seed).normal(size=(500, 4)).astype(np.float32), target, None)
         for seed, target in enumerate(np.random.default_rng(9).normal(size=(2, 500)))
     )
     losses = []
     for threads in (1, 2):
         monkeypatch.setattr(boosting, "threads_for", lambda _cells, threads=threads: threads)
-        fitter = boosting.Fitter(Spec(COLUMNS, VALUES, 500), (0, 0, 0, 0), growth)
+        fitter = Fitter(Spec(COLUMNS, VALUES, 500), (0, 0, 0, 0), growth)
         member = fitter.fit(learn, held, scale_of(learn.target, False), "whole", Watch())
         losses.append((member.loss, member.rounds, member.text.split("parameters:")[0]))
     assert losses[0] == losses[1]
@@ -271,10 +288,10 @@ def test_a_large_target_far_from_zero_loses_nothing():
     losses = []
     for move in (0.0, 1e9):
         learn, held = (
-            boosting.Rows(np.stack([part.table["a"].values, part.table["b"].values], axis=1), part.target + move, None)
+            Rows(np.stack([part.table["a"].values, part.table["b"].values], axis=1), part.target + move, None)
             for part in (train, valid)
         )
-        fitter = boosting.Fitter(Spec(COLUMNS, VALUES, 150), (0, 0), growth)
+        fitter = Fitter(Spec(COLUMNS, VALUES, 150), (0, 0), growth)
         losses.append(fitter.fit(learn, held, scale_of(learn.target, False), "whole", Watch()).loss)
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 

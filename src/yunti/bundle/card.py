@@ -28,6 +28,7 @@ class About:
         rung: name, era, idea, source and plan of the rung.
         intervals: lower and upper end of the 95 % interval of each score that has one.
         cost: what training cost, as in `yunti.records.Cost`.
+        refit_rows: rows, validation rows included, on which it was trained anew after its scores were measured, or 0.
         limits: sentences on what the model is not good for, beside those that hold for every model.
     """
 
@@ -39,6 +40,7 @@ class About:
     rung: Mapping[str, Any] = field(default_factory=dict)
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     cost: Mapping[str, float] = field(default_factory=dict)
+    refit_rows: int = 0
     limits: tuple[str, ...] = ()
 
 
@@ -82,6 +84,11 @@ def _scores(about: About) -> Iterator[str]:
     rows = about.data.get("split", {}).get("valid")
     counted = f"{rows:,} validation rows" if isinstance(rows, int) else "the validation rows"
     yield f"Measured on {counted}, which it was not fitted to. `{about.task.metric}` decided."
+    if about.refit_rows:
+        yield (
+            f"Afterwards it was trained anew on {about.refit_rows:,} rows, these validation rows among them, with all "
+            "that was chosen kept: a score on these rows would flatter it now."
+        )
     yield ""
     yield from _table(("metric", "score", "95 % interval", "better", "what it tells"), _score_rows(about))
 

@@ -38,12 +38,18 @@ Device = Annotated[str, typer.Option(metavar="NAME", help="Where networks run: a
 Pretrained = Annotated[
     str | None, typer.Option(metavar="MODEL", help="A local folder or hub name of a model for the rung `pretrained`.")
 ]
+NoRefit = Annotated[
+    bool,
+    typer.Option("--no-refit", help="Do not train the chosen rung anew on training and validation rows together."),
+]
 Out = Annotated[
     str | None, typer.Option(metavar="FOLDER", help="The run folder, new or empty; runs/<name>-<time> if not given.")
 ]
 Resume = Annotated[
     str | None, typer.Option(metavar="RUN", help="Go on with the climb of this run folder, with nothing else given.")
 ]
+
+OPTIONS = {"kinds": "--kind", "refit": "--no-refit"}  # where an option is not called as its argument
 
 
 def climb(
@@ -63,6 +69,7 @@ def climb(
     seed: Seed = 0,
     device: Device = "auto",
     pretrained: Pretrained = None,
+    no_refit: NoRefit = False,
     out: Out = None,
     resume: Resume = None,
     as_json: AsJson = False,
@@ -84,6 +91,7 @@ def climb(
         "seed": seed,
         "device": device,
         "pretrained": pretrained,
+        "refit": not no_refit,
         "out": out,
     }
     if resume is not None:
@@ -96,12 +104,12 @@ def climb(
 
 
 def _check_alone(resume: str, source: str | None, options: dict[str, Any]) -> None:
-    usual = {"seed": 0, "device": "auto"}
+    usual = {"seed": 0, "device": "auto", "refit": True}
     given = [repr(source)] if source is not None else []
     given += [
-        f"--{'kind' if name == 'kinds' else name}"
+        OPTIONS.get(name, f"--{name}")
         for name, value in options.items()
-        if value and value != usual.get(name)
+        if value not in (None, (), {}) and value != usual.get(name)
     ]
     if given:
         raise OptionError(

@@ -27,7 +27,7 @@ from yunti.climbing.events import (
     RungStarted,
     Stage,
 )
-from yunti.records import ClimbRecord, RungRecord
+from yunti.records import ClimbRecord, RefitRecord, RungRecord
 
 RUNG_WIDTH = 11
 SHOWN_NUMBERS = ("valid", "loss", "epoch")
@@ -144,12 +144,21 @@ def result_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text
     verdict, test = record.verdict, record.test
     if verdict is not None:
         yield from hung("chosen", verdict.reason, width, "bold", "bold green")
+        if verdict.refit is not None:
+            yield from hung("refit", _refit(verdict.refit), width)
     if test is not None:
         told = f"{record.task.metric} {scored(test.score, test.low, test.high)}"
         yield from hung("test", f"{told} on {record.data.split.test:,} rows, opened once, at the end", width, "bold")
     spent = f"{seconds_text(record.budget.spent_seconds)} of {seconds_text(record.budget.seconds)}"
     yield from hung("time", spent, width)
     yield from _next_lines(record, folder, width)
+
+
+def _refit(refit: RefitRecord) -> str:
+    if not refit.rows:
+        return f"not trained anew on training and validation rows together: {refit.reason}"
+    took = seconds_text(refit.seconds)
+    return f"trained anew on {refit.rows:,} rows, training and validation together, in {took}; this is what is tested"
 
 
 def _next_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text]:

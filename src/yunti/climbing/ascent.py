@@ -10,15 +10,16 @@ from typing import Any, final
 from yunti.climbing.budget import LEARNING, START_SECONDS, TORCH_START_SECONDS, Purse, reserve_seconds, share_of
 from yunti.climbing.compare import choose
 from yunti.climbing.events import Decided, RungEnded, RungProgress, RungStarted, Tell
+from yunti.climbing.refit import AGAIN, MOST_FOR_REFIT, best_of, refit_seconds, too_few_more
 from yunti.climbing.request import Request
 from yunti.climbing.run import RunFolder
-from yunti.climbing.supervise import Ending, supervise
+from yunti.climbing.supervise import Act, Ending, supervise
 from yunti.climbing.verdict import verdict
 from yunti.data.dataset import Dataset
 from yunti.errors import RungError
 from yunti.ladders.find import find_rung
 from yunti.ladders.rung import Rung
-from yunti.records import ClimbRecord, RungRecord
+from yunti.records import ClimbRecord, RefitRecord, RungRecord
 from yunti.specs import Spec
 
 INTERRUPTED = "interrupted before it was trained; --resume trains it"
@@ -81,9 +82,11 @@ class Ascent:
             valid.target,
             self.run.valid_predictions,
             seed=self.request.seed,
-            clusters=self.dataset.clusters("valid"),
+            clusters=valid.groups,
         )
         self._save(verdict=verdict(choice, self.record.task))
+        if open_test and self.request.refit:
+            self._refit(choice.chosen)
         if open_test and self.record.data.split.test:
             self._open_test(choice.chosen)
         assert self.record.verdict is not None
@@ -100,9 +103,19 @@ class Ascent:
         return [each for each in self.record.rungs if each.score is not None]
 
     def reserve(self) -> float:
-        """Seconds to keep for the end."""
+        """Seconds to keep for the end: for training the best rung so far anew, if it is not too dear, and the test."""
+        return self._reserve_for_test() + self._reserve_for_refit()
+
+    def _reserve_for_test(self) -> float:
         slowest = max([each.cost.predict_seconds_per_1000 for each in self.trained() if each.cost], default=0.0)
         return reserve_seconds(self.record.budget.seconds, self.record.data.split.test, slowest)
+
+    def _reserve_for_refit(self) -> float:
+        best = best_of(self.trained(), self.record.task)
+        if best is None or not self.request.refit or too_few_more(best, self.record.data.split):
+            return 0.0
+        needed = refit_seconds(best, self.record.data.split, self.starts[False])
+        return min(needed, MOST_FOR_REFIT * self.record.budget.seconds)
 
     def _unfit(self, rung: Rung, share: float) -> str | None:
         trained = self.trained()
@@ -120,7 +133,7 @@ class Ascent:
     def _needed(self, rung: Rung) -> float:
         return self.starts[rung.needs_torch] * (1.0 if rung.combines else LEARNING)
 
-    def _work(self, rung: Rung, share: float, members: Sequence[str] = (), *, test: bool = False) -> Ending:
+    def _work(self, rung: Rung, share: float, members: Sequence[str] = (), act: Act = "train") -> Ending:
         job: dict[str, Any] = {
             "folder": str(self.run.path.resolve()),
             "rung": rung.name,
@@ -131,9 +144,10 @@ class Ascent:
             "device": self.request.device,
             "pretrained": self.request.pretrained,
             "members": list(members),
-            "test": test,
+            "act": act,
         }
         began = job["began"]
+        shown = rung.name if act == "train" else act
         ready = 0.0
 
         def progress(fraction: float, numbers: dict[str, float]) -> None:
@@ -143,19 +157,37 @@ class Ascent:
                 ready = used
                 self.starts[rung.needs_torch] = max(self.starts[rung.needs_torch], used)
             left = (used - ready) * (1 - fraction) / fraction if fraction > 0.02 else None
-            self.tell(RungProgress(rung.name, fraction, numbers, left))
+            self.tell(RungProgress(shown, fraction, numbers, left))
 
         # The worker plans for its share; only when it misjudged that is it killed, and before the reserve is touched.
-        spare = self.purse.left - self.reserve()
+        spare = self.purse.left - (self.reserve() if act == "train" else self._reserve_for_test())
         hard = max(share, min(1.5 * share, spare), min(share + GRACE_SECONDS, 0.25 * spare))
         if not self.trained():
             hard = max(hard, 20.0)  # the first rung is the model that there always is
         return supervise(job, self.run.outcome(rung.name), hard, progress)
 
+    def _refit(self, chosen: RungRecord) -> None:
+        """Train the chosen rung anew on training and validation rows, if that pays and fits; say so if it does not."""
+        if (done := self.run.refit_record(chosen.name)) is None:
+            rung = find_rung(self.record.task.name, chosen.name)
+            split = self.record.data.split
+            left = self.purse.left - self._reserve_for_test()
+            needed = refit_seconds(chosen, split, self.starts[rung.needs_torch])
+            reason = too_few_more(chosen, split)
+            if not reason and needed > left:
+                reason = f"it would take about {needed:.0f} s, and {max(0.0, left):.0f} s were left"
+            if not reason:
+                self.tell(RungStarted("refit", rung.era, AGAIN, left))
+                ending = self._work(rung, left, act="refit")
+                reason = ending.reason.rstrip(".")
+            done = self.run.refit_record(chosen.name) or RefitRecord(reason=reason)
+        assert self.record.verdict is not None
+        self._save(verdict=replace(self.record.verdict, refit=done))
+
     def _open_test(self, chosen: RungRecord) -> None:
         if self.run.test_record(chosen.name) is None:
             rung = find_rung(self.record.task.name, chosen.name)
-            ending = self._work(rung, max(self.purse.left, 60.0), test=True)
+            ending = self._work(rung, max(self.purse.left, 60.0), act="test")
             if ending.how != "ok":
                 said = f"The test rows could not be scored: {ending.reason.rstrip('.')}."
                 assert self.record.verdict is not None

@@ -44,6 +44,7 @@ def climb(  # noqa: PLR0913  (the keywords are the options of the product's main
     seed: int = 0,
     device: str = "auto",
     pretrained: str | None = None,
+    refit: bool = True,
     out: str | Path | None = None,
     tell: Tell | None = None,
     began: float | None = None,
@@ -66,6 +67,8 @@ def climb(  # noqa: PLR0913  (the keywords are the options of the product's main
         seed: seed of everything random: the same seed on the same machine gives the same scores.
         device: "auto", "cpu", "cuda" or "mps".
         pretrained: a local folder or hub name of a pretrained model for the rung of that name.
+        refit: train the chosen rung anew on training and validation rows together, with all that was chosen kept,
+            before the test rows are opened, if the budget holds it.
         out: the run folder, new or empty; `runs/<name>-<time>` if not given.
         tell: called with every event (see `yunti.climbing.events`).
         began: `time.monotonic()` from which the budget counts; now if not given.
@@ -98,6 +101,7 @@ def climb(  # noqa: PLR0913  (the keywords are the options of the product's main
         seed=seed,
         device=device,
         pretrained=pretrained,
+        refit=refit,
     )
     began = _now() if began is None else began
     chosen_device = choose_device(device).name

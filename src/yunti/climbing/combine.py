@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from yunti.bundle.bundle import load_bundle
 from yunti.climbing.run import RunFolder
 from yunti.data.dataset import Dataset
+from yunti.data.table import Examples
 from yunti.ladders.prediction.ensemble import Ensemble, Loss, Member, greedy_weights
-from yunti.models.contract import Model
+from yunti.models.contract import Model, Watch
 from yunti.seeds import generator
 from yunti.specs import Spec, TaskSpec
+from yunti.training import refit
 
 FOLDS = 5
 
@@ -39,6 +41,18 @@ def combine(run: RunFolder, dataset: Dataset, spec: Spec, members: Sequence[str]
             bundle = load_bundle(run.model(name))
             chosen.append(Member(name, bundle.size, float(weight), bundle.model))
     return Ensemble(spec, chosen), _cross_fitted(predictions, target, loss, spec.seed)
+
+
+def refit_members(ensemble: Model, rows: Examples, watch: Watch) -> None:
+    """Train every member anew on other rows; the weights stay.
+
+    Raises:
+        RungError: the time does not hold it.
+    """
+    assert isinstance(ensemble, Ensemble)
+    count = len(ensemble.members)
+    for place, member in enumerate(ensemble.members):
+        refit(member.model, rows, watch.part(place / count, (place + 1) / count))
 
 
 def smooth_loss(task: TaskSpec) -> Loss:

@@ -36,6 +36,7 @@ class Request:
         seed: seed of everything random.
         device: "auto", "cpu", "cuda" or "mps".
         pretrained: local folder or hub name of a pretrained model.
+        refit: whether the chosen rung is trained anew on training and validation rows before the test rows are opened.
     """
 
     source: str | None
@@ -54,6 +55,7 @@ class Request:
     seed: int = 0
     device: str = "auto"
     pretrained: str | None = None
+    refit: bool = True
 
     def found_source(self) -> str | None:
         """Return the source as it can be found from any folder; None for an object in memory."""

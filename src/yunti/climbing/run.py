@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from yunti.climbing.request import Request
 from yunti.errors import OptionError, SourceError
-from yunti.records import ClimbRecord, RungRecord, TestRecord, from_json, to_json, write_atomic
+from yunti.records import ClimbRecord, RefitRecord, RungRecord, TestRecord, from_json, to_json, write_atomic
 
 QUARANTINE = "quarantine.jsonl"
 
@@ -122,6 +122,11 @@ class RunFolder:
         """The test score that was measured for a rung, if it was."""
         path = self.outcome(rung) / "test.json"
         return from_json(TestRecord, path.read_text(), str(path)) if path.is_file() else None
+
+    def refit_record(self, rung: str) -> RefitRecord | None:
+        """What a rung's second training, on training and validation rows, came to; if it was done."""
+        path = self.outcome(rung) / "refit.json"
+        return from_json(RefitRecord, path.read_text(), str(path)) if path.is_file() else None
 
     def valid_predictions(self, rung: str) -> NDArray[np.float64]:
         """A rung's predictions for the validation rows, memory-mapped."""

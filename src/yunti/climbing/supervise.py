@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Literal, final
 
 from yunti.devices import available_bytes, cores, resident_bytes
 
@@ -24,6 +24,7 @@ COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 THREADING = {"GOMP_SPINCOUNT": "5000"}
 MEMORY_SHARE = 0.92  # of what was free when the process began; beyond it the system itself starts to suffer
 
+Act = Literal["train", "refit", "test"]  # what a process is asked to do for its rung
 Progress = Callable[[float, dict[str, float]], None]
 
 

@@ -1,4 +1,4 @@
-"""The process of one rung: build, train, predict the validation rows, measure, write the bundle; or open the test rows.
+"""The process of one rung: build, train, predict the validation rows, measure, write the bundle; refit; open the test.
 
 Run as `python -m yunti.climbing.worker FD`, with a job as one line of JSON on standard input and progress as lines of
 JSON written to the file descriptor. When standard input closes, the parent is gone and this process ends itself.
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from yunti.bundle.format import About, save_bundle
 from yunti.climbing.run import RunFolder
+from yunti.climbing.supervise import Act
 from yunti.data.dataset import Dataset, open_dataset
 from yunti.data.table import Table
 from yunti.devices import energy_wh, peak_memory_bytes
@@ -29,11 +30,11 @@ from yunti.errors import RungError, YuntiError
 from yunti.ladders.find import find_rung
 from yunti.ladders.rung import Rung
 from yunti.models.contract import Model, Size, Watch
-from yunti.records import Cost, RungRecord, Score, TestRecord, from_json, to_json, write_atomic
+from yunti.records import Cost, RefitRecord, RungRecord, Score, TestRecord, from_json, to_json, write_atomic
 from yunti.specs import Spec, TaskSpec
 from yunti.tasks.intervals import interval
 from yunti.tasks.task import score, scores
-from yunti.training import train
+from yunti.training import refit, train
 
 PROBE_ROWS = 8
 TIMED_ROWS = 1000
@@ -58,7 +59,7 @@ class Job:
         device: where networks run.
         pretrained: the pretrained model that was given, if one.
         members: for a rung that combines others: the names of the trained ones.
-        test: whether to open the test rows for the trained rung instead of training it.
+        act: train the rung; train the chosen one anew on training and validation rows; or open the test rows for it.
     """
 
     folder: str
@@ -70,7 +71,7 @@ class Job:
     device: str
     pretrained: str | None = None
     members: tuple[str, ...] = ()
-    test: bool = False
+    act: Act = "train"
 
 
 def main() -> None:
@@ -80,7 +81,7 @@ def main() -> None:
     with os.fdopen(int(sys.argv[1]), "wb", buffering=0) as pipe:
         send = functools.partial(_write, pipe)
         try:
-            (open_test if job.test else train_rung)(job, send)
+            {"train": train_rung, "refit": refit_rung, "test": open_test}[job.act](job, send)
         except YuntiError as error:
             send({"error": str(error)})
             sys.exit(1)
@@ -135,6 +136,34 @@ def train_rung(job: Job, send: Send) -> None:
     write_atomic(run.outcome(rung.name) / "record.json", to_json(final_record))
 
 
+def refit_rung(job: Job, send: Send) -> None:
+    """Train the chosen rung anew on training and validation rows together, and put its bundle in place of the first.
+
+    All that was chosen stays, so doing it twice gives the same: a climb that was killed in between may be resumed.
+    """
+    from yunti.bundle.bundle import load_bundle
+
+    run = RunFolder(Path(job.folder))
+    dataset = open_dataset(run.prepared)
+    bundle = load_bundle(run.model(job.rung))
+    rows = dataset.both()
+    watch = Watch(job.began + job.seconds * (1 - FINISH_SHARE), _reporter(send))
+    send({"fraction": 0.0})
+    began = time.monotonic()
+    if find_rung(job.task.name, job.rung).combines:
+        from yunti.climbing.combine import refit_members
+
+        refit_members(bundle.model, rows, watch)
+    else:
+        refit(bundle.model, rows, watch)
+    seconds = round(time.monotonic() - began, 3)
+    probe = dataset.valid.table.take(slice(0, PROBE_ROWS))
+    _check(bundle.model.predict(probe), find_rung(job.task.name, job.rung))
+    about = replace(bundle.about, rung={**bundle.about.rung, "plan": bundle.model.plan}, refit_rows=len(rows))
+    save_bundle(run.model(job.rung), bundle.model, job.rung, bundle.size, about, probe)
+    write_atomic(run.outcome(job.rung) / "refit.json", to_json(RefitRecord(len(rows), seconds)))
+
+
 def open_test(job: Job, _send: Send) -> None:
     """Predict the test rows with the chosen rung's bundle, as a user would load it, and score them."""
     from yunti.bundle.bundle import load_bundle
@@ -144,7 +173,7 @@ def open_test(job: Job, _send: Send) -> None:
     bundle = load_bundle(run.model(job.rung))
     test = dataset.open_test()
     predictions = bundle.predict_table(test.table)
-    low, high = interval(job.task, test.target, predictions, seed=job.seed, clusters=dataset.clusters("test"))
+    low, high = interval(job.task, test.target, predictions, seed=job.seed, clusters=test.groups)
     every = scores(job.task, test.target, predictions)
     record = TestRecord(job.rung, score(job.task, test.target, predictions), low, high, every)
     np.save(run.outcome(job.rung) / "test.npy", predictions)
@@ -165,7 +194,7 @@ def _predict_seconds(model: Model, table: Table) -> float:
 
 
 def _score(job: Job, dataset: Dataset, predictions: NDArray[Any]) -> Score:
-    target, clusters = dataset.valid.target, dataset.clusters("valid")
+    target, clusters = dataset.valid.target, dataset.valid.groups
     low, high = interval(job.task, target, predictions, seed=job.seed, clusters=clusters)
     return Score(job.task.metric, score(job.task, target, predictions), low, high)
 
@@ -185,7 +214,7 @@ def _save(run: RunFolder, rung: Rung, model: Model, dataset: Dataset, record: Ru
     )
     folder = run.model(rung.name)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    return save_bundle(folder, model, rung.name, Size(), about, dataset.valid.table.take(slice(0, PROBE_ROWS)))
+    return save_bundle(folder, model, rung.name, model.size, about, dataset.valid.table.take(slice(0, PROBE_ROWS)))
 
 
 def _cost(model: Model, fit_seconds: float, per_1000: float) -> Cost:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,6 @@ from yunti.specs import ColumnSpec, TaskName
 
 __all__ = ["DataOptions", "Dataset", "Look", "look", "open_dataset", "prepare"]
 
-Part = Literal["train", "valid", "test"]
 _RECORD = "dataset.json"
 _PERCENTILE = 95
 
@@ -73,13 +72,12 @@ class Dataset:
 
     def open_test(self) -> Examples:
         """Open the test rows: once, for the chosen rung, at the end."""
-        return _examples(self.folder, self._stored, _slice(self.record, "test"))
+        return _examples(self.folder, self._stored, _slice(self.record, "test"), self._grouped)
 
-    def clusters(self, part: Part) -> NDArray[np.int64] | None:
-        """Return the group of every row of a part, shape (rows,), where a group column was named."""
-        if not self._grouped:
-            return None
-        return np.asarray(read_rows(self.folder / "groups.npy")[_slice(self.record, part)], dtype=np.int64)
+    def both(self) -> Examples:
+        """Return training and validation rows together: what a chosen model may learn from once nothing is chosen."""
+        known = slice(0, self.record.split.train + self.record.split.valid)
+        return _examples(self.folder, self._stored, known, self._grouped)
 
 
 def prepare(source: object, options: DataOptions, folder: Path, tell: Callable[[str, float], None]) -> Dataset:
@@ -125,7 +123,9 @@ def open_dataset(folder: Path) -> Dataset:
         raise SourceError(str(folder), f"a prepared data set must hold {_RECORD}", "there is none", "prepare it again")
     layout = from_json(_Layout, path.read_text(encoding="utf-8"), str(path))
     columns = tuple(column for column in layout.record.columns if column.role == "input")
-    train, valid = (_examples(folder, layout.stored, _slice(layout.record, part)) for part in ("train", "valid"))
+    train, valid = (
+        _examples(folder, layout.stored, _slice(layout.record, part), layout.grouped) for part in ("train", "valid")
+    )
     return Dataset(
         folder,
         layout.record,
@@ -147,9 +147,10 @@ def _slice(record: DataRecord, part: str) -> slice:
     return slice(start, stop)
 
 
-def _examples(folder: Path, stored: tuple[Stored, ...], rows: slice) -> Examples:
+def _examples(folder: Path, stored: tuple[Stored, ...], rows: slice, grouped: bool) -> Examples:
     table = Table(StoredColumns(folder, stored, rows, stay_open=True))
-    return Examples(table, read_rows(folder / "target.npy")[rows], read_rows(folder / "rows.npy")[rows])
+    groups = np.asarray(read_rows(folder / "groups.npy")[rows], dtype=np.int64) if grouped else None
+    return Examples(table, read_rows(folder / "target.npy")[rows], read_rows(folder / "rows.npy")[rows], groups)
 
 
 def _lay_out(found: Understanding, folder: Path, seed: int, tell: Callable[[str, float], None]) -> _Layout:

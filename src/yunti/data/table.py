@@ -198,15 +198,19 @@ class Examples:
         table: the input columns.
         target: shape (rows,); int32 class codes, or float64 values.
         rows: shape (rows,), int64; each row's number in the source, 0-based.
+        groups: shape (rows,), int64; rows of one group, such as one speaker's, must stay together wherever rows are
+            divided again. None where no group column was named.
     """
 
     table: Table
     target: NDArray[Any]
     rows: NDArray[np.int64]
+    groups: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.target)
 
     def take(self, rows: Rows) -> Examples:
         """Return these rows."""
-        return Examples(self.table.take(rows), self.target[rows], self.rows[rows])
+        groups = None if self.groups is None else self.groups[rows]
+        return Examples(self.table.take(rows), self.target[rows], self.rows[rows], groups)

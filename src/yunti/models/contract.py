@@ -100,10 +100,12 @@ class Model(ABC):
 
     Args:
         spec: the columns and the task it was built for.
+        size: the dial it was built with.
     """
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, size: Size = Size()) -> None:
         self.spec = spec
+        self.size = size
 
     @abstractmethod
     def predict(self, table: Table) -> NDArray[np.float32 | np.float64]:
@@ -144,3 +146,11 @@ class Estimator(Model):
     @abstractmethod
     def fit(self, train: Examples, valid: Examples, watch: Watch) -> None:
         """Learn from the training rows; choose regularisation and when to stop on the validation rows."""
+
+    @abstractmethod
+    def refit(self, rows: Examples, watch: Watch) -> None:
+        """Learn anew from other rows, mostly more, and keep what `fit` chose: penalties, sizes, rounds, calibration.
+
+        Raises:
+            RungError: the time does not hold it; the model must not be used then.
+        """

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from yunti.data.encode import Encoded, Stream
 from yunti.data.table import Examples, Ragged, Table
 from yunti.errors import RungError
-from yunti.models.contract import Model, Parts
+from yunti.models.contract import Model, Parts, Size
 from yunti.models.objective import Objective
 from yunti.models.recipe import Recipe
 from yunti.seeds import seed_for
@@ -69,13 +69,13 @@ class Blueprint:
     Args:
         name: the rung's name; it names the streams of random numbers.
         reader: makes the encoder.
-        design: derives widths, depths and the recipe.
+        design: derives widths, depths and the recipe from rows, columns and the dial.
         assemble: makes the module; it takes a `Batch` and returns (rows, members, outputs).
     """
 
     name: str
     reader: Callable[[Spec], Reader]
-    design: Callable[[Spec, Reader], Design]
+    design: Callable[[Spec, Reader, Size], Design]
     assemble: Callable[[Mapping[str, Any], Reader, int], nn.Module]
 
 
@@ -86,10 +86,11 @@ class Network(Model):
     Args:
         spec: the columns and the task.
         blueprint: the rung's choices.
+        size: the dial; the engine turns it down where the time would not hold enough of the recipe.
     """
 
-    def __init__(self, spec: Spec, blueprint: Blueprint) -> None:
-        super().__init__(spec)
+    def __init__(self, spec: Spec, blueprint: Blueprint, size: Size = Size()) -> None:  # noqa: B008  (a frozen value)
+        super().__init__(spec, size)
         self.blueprint = blueprint
         self.reader = blueprint.reader(spec)
         self.objective = Objective(spec.task)
@@ -99,14 +100,21 @@ class Network(Model):
         self._plan: dict[str, Any] = {}
 
     def prepare(self, train: Examples) -> None:
-        """Fit the encoder and the target's scale on training rows, and make the untrained module."""
+        """Fit a new encoder and the target's scale on training rows, and make the untrained module."""
+        self.reader = self.blueprint.reader(self.spec)
         self.reader.fit(train.table)
-        design = self.blueprint.design(self.spec, self.reader)
-        self.objective = Objective(self.spec.task, design.recipe.smoothing)
+        self.objective = Objective(self.spec.task)
         self.objective.fit(train.target)
+        self.resize(self.size)
+
+    def resize(self, size: Size) -> None:
+        """Make the untrained module anew for another dial; encoder and scale stay as they were fitted."""
+        self.size = size
+        design = self.blueprint.design(self.spec, self.reader, size)
+        self.objective.smoothing = design.recipe.smoothing
         torch.manual_seed(seed_for(self.spec.seed, self.blueprint.name, "weights"))
         self._take(design)
-        self._plan = {**_explained(design), "parameters": self.parameters}
+        self._plan = {**_explained(design), "dial": size.dial, "parameters": self.parameters}
 
     @property
     def module(self) -> nn.Module:

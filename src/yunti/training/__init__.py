@@ -1,11 +1,16 @@
-"""From a model and a dataset to a trained model: one verb, `train`, for estimators and networks."""
+"""From a model and a dataset to a trained model: `train` and `refit`, for estimators and networks."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from yunti.data.table import Examples
 from yunti.models.contract import Estimator, Model, Watch
 
-__all__ = ["train"]
+if TYPE_CHECKING:
+    from yunti.models.network import Network
+
+__all__ = ["refit", "train"]
 
 
 def train(model: Model, train: Examples, valid: Examples, watch: Watch) -> None:
@@ -26,9 +31,33 @@ def train(model: Model, train: Examples, valid: Examples, watch: Watch) -> None:
     if isinstance(model, Estimator):
         model.fit(train, valid, watch)
         return
-    from yunti.models.network import Network
     from yunti.training.loop import fit  # torch is needed from here on
+
+    fit(_network(model), train, valid, watch)
+
+
+def refit(model: Model, rows: Examples, watch: Watch) -> None:
+    """Train a trained model anew on other rows, mostly more, and keep all that was chosen when it was trained.
+
+    Args:
+        model: trained, or restored from its parts.
+        rows: the rows to learn from.
+        watch: the time there is, and whom to tell.
+
+    Raises:
+        RungError: the time does not hold it; the model must not be used then.
+    """
+    if isinstance(model, Estimator):
+        model.refit(rows, watch)
+        return
+    from yunti.training.loop import refit as refit_network  # torch is needed from here on
+
+    refit_network(_network(model), rows, watch)
+
+
+def _network(model: Model) -> Network:
+    from yunti.models.network import Network
 
     if not isinstance(model, Network):
         raise TypeError(f"{type(model).__name__} is neither an Estimator nor a Network")
-    fit(model, train, valid, watch)
+    return model

@@ -77,6 +77,19 @@ def plan_steps(recipe: Recipe, rows: int, valid_rows: int, pace: Pace, seconds: 
     )  # fmt: skip
 
 
+def exactly(recipe: Recipe, rows: int, total: int) -> Steps:
+    """Lay out so many steps as they are, without validation rows.
+
+    Example:
+        >>> steps = exactly(Recipe(batch=100, epochs=5.0, learning_rate=1e-3), rows=1000, total=20)
+        >>> steps.rows, steps.per_epoch, steps.share
+        (1000, 10, 0.4)
+    """
+    used = min(rows, total * recipe.batch)
+    share = total / _full(recipe, rows)
+    return Steps(total, steps_per_epoch(used, recipe.batch), used, 0, total, share, "as many as were best before")
+
+
 def _rows_to_encode(rows: int, pace: Pace, seconds: float) -> int:
     """Take a part of the rows where encoding alone, as by a pretrained model, would use up more than half the time."""
     while rows > 1 and rows * pace.encode_seconds > 0.6 * seconds:

@@ -21,6 +21,8 @@ _COUNTING = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc")
 class Judge:
     """Keeps the best weights by the metric that decides; log-loss or squared error breaks what is as good as a tie.
 
+    Without validation rows the latest weights are the best.
+
     Args:
         network: the network that is trained.
         encoded: validation rows, encoded.
@@ -42,6 +44,9 @@ class Judge:
 
     def look(self, step: int) -> bool:
         """Score the weights of the moment, keep them if they are the best so far, and say whether they are."""
+        if not self.judges:
+            self._best, self.best_step = _copy(self._network), step
+            return True
         predictions = self._network.predict_encoded(self._encoded)
         self.since_best += 1
         if not np.isfinite(predictions).all():
@@ -56,6 +61,11 @@ class Judge:
         self._best = _copy(self._network)
         self._merit, self.best_step, self.since_best, self.predictions = merit, step, 0, predictions
         return True
+
+    @property
+    def judges(self) -> bool:
+        """Whether there are rows to judge by."""
+        return len(self._target) > 0
 
     @property
     def has_best(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import asdict, dataclass, replace
@@ -14,13 +15,14 @@ from numpy.typing import NDArray
 from yunti.data.encode import Encoded
 from yunti.data.table import Examples
 from yunti.devices import cores
-from yunti.models.contract import Watch
+from yunti.errors import RungError
+from yunti.models.contract import Size, Watch
 from yunti.models.network import Network, row_lengths
 from yunti.models.recipe import Augment
 from yunti.seeds import generator
 from yunti.training.augment import mirror_keeps_answers
 from yunti.training.batches import endless
-from yunti.training.config import Steps, plan_steps
+from yunti.training.config import Steps, exactly, plan_steps
 from yunti.training.flops import flops_per_row
 from yunti.training.judge import Judge
 from yunti.training.optimisers import optimisers_for, set_rate, update
@@ -30,6 +32,8 @@ from yunti.training.pilot import RESERVE_SECONDS
 _SAMPLES = (64, 1024)  # rows encoded to measure the pace; few where a pretrained model reads them slowly
 _TIMED_STEPS = 4
 _COUNTED_ROWS = 32
+_LEAST_SHARE = 0.2  # of the recipe: a smaller network that sees more of it learns more
+_LEAST_DIAL = 0.25
 _SMALL_STEP_FLOPS = 4e8  # some ten milliseconds of one core
 
 
@@ -57,24 +61,31 @@ class Material:
     pace: Pace
 
 
-def lay_out(network: Network, train: Examples, valid: Examples, watch: Watch) -> Material:
+def lay_out(network: Network, train: Examples, valid: Examples, watch: Watch, total: int | None = None) -> Material:
     """Plan the steps of a prepared network and encode what they need.
+
+    Args:
+        network: a prepared network.
+        train: the rows to learn from.
+        valid: the rows to judge by; there may be none.
+        watch: the time there is.
+        total: exactly so many steps; None plans as many as suit the recipe and the time.
 
     Raises:
         RungError: nothing useful fits the time.
     """
-    recipe = network.recipe
-    memory = Memory({"rung": network.blueprint.name, "spec": asdict(network.spec), "recipe": asdict(recipe)})
     sample, encoded, encode_seconds = _sample(network, train, watch)
-    network.flops = _flops(network, encoded, sample)
-    torch.set_num_threads(threads_for(network.flops * recipe.batch))
-    pace = memory.pace or _measure(network, encoded, sample, encode_seconds)
-    seconds = watch.left - RESERVE_SECONDS
-    steps = plan_steps(recipe, len(train), len(valid), pace, seconds, memory.share_for(seconds))
-    memory.remember(pace, seconds if np.isfinite(seconds) else None, steps.share)
+    steps, pace, memory = _plan(network, (sample, encoded, encode_seconds), len(train), len(valid), watch, total)
+    first = steps.share
+    while total is None and (smaller := _smaller(network.size.dial, steps.share)) is not None:
+        network.resize(Size(smaller))
+        steps, pace, memory = _plan(network, (sample, encoded, encode_seconds), len(train), len(valid), watch, total)
+        network.note(dial={"value": smaller, "reason": f"at full size the time would hold {first:.1%} of the recipe"})
     network.note(steps={"value": steps.total, "reason": steps.reason}, rows_used=steps.rows)
-    if steps.share < 1:
-        network.note(shortened=f"shortened to {steps.share:.1%} of its recipe to fit the time: {steps.total:,} steps")
+    if total is None and (steps.share < 1 or network.size.dial < 1):
+        size = f" at {network.size.dial:.0%} of its width" if network.size.dial < 1 else ""
+        short = f"shortened to {steps.share:.1%} of its recipe{size} to fit the time: {steps.total:,} steps"
+        network.note(shortened=short)
     used, looked = train.take(slice(0, steps.rows)), valid.take(slice(0, steps.judged))
     return Material(
         network.encode(used.table),
@@ -85,6 +96,48 @@ def lay_out(network: Network, train: Examples, valid: Examples, watch: Watch) ->
         memory,
         pace,
     )
+
+
+def _plan(
+    network: Network,
+    measured: tuple[Examples, Encoded, float],
+    rows: int,
+    valid_rows: int,
+    watch: Watch,
+    total: int | None,
+) -> tuple[Steps, Pace, Memory]:
+    """Plan the steps of the network as it is: with the pace that is remembered, or else measured."""
+    sample, encoded, encode_seconds = measured
+    recipe = network.recipe
+    facts = {"rung": network.blueprint.name, "spec": asdict(network.spec), "recipe": asdict(recipe)}
+    memory = Memory({**facts, "dial": network.size.dial})
+    network.flops = _flops(network, encoded, sample)
+    torch.set_num_threads(threads_for(network.flops * recipe.batch))
+    pace = memory.pace or _measure(network, encoded, sample, encode_seconds)
+    if total is not None:
+        return exactly(recipe, rows, total), pace, memory
+    seconds = watch.left - RESERVE_SECONDS
+    try:
+        steps = plan_steps(recipe, rows, valid_rows, pace, seconds, memory.share_for(seconds))
+    except RungError:
+        if network.size.dial <= _LEAST_DIAL:
+            raise
+        return exactly(recipe, rows, 1), pace, memory  # a smaller network may fit
+    memory.remember(pace, seconds if np.isfinite(seconds) else None, steps.share)
+    return steps, pace, memory
+
+
+def _smaller(dial: float, share: float) -> float | None:
+    """Return the dial to try next where the time holds too little of the recipe: half the operations a time and again.
+
+    Example:
+        >>> _smaller(1.0, 0.5), _smaller(1.0, 0.19), _smaller(1.0, 0.03), _smaller(0.25, 0.01)
+        (None, 0.7071, 0.3536, None)
+    """
+    if share >= _LEAST_SHARE or dial <= _LEAST_DIAL:
+        return None
+    halvings = math.ceil(math.log2(_LEAST_SHARE / share))
+    return max(_LEAST_DIAL, round(dial * 2 ** (-halvings / 2), 4))
 
 
 def threads_for(flops: float) -> int:

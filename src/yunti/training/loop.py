@@ -28,11 +28,45 @@ _MOST_RESCUES = 2
 
 def fit(network: Network, train: Examples, valid: Examples, watch: Watch) -> None:
     """Train a network, from fitting its encoder to keeping its best weights. See `yunti.training.train`."""
+    judge, notes = _run(network, train, valid, watch, None)
+    if judge.predictions is not None:
+        network.objective.calibrate(judge.predictions, valid.target[: len(judge.predictions)])
+    network.note(best_step=judge.best_step + 1, temperature=network.objective.temperature, **notes)
+    watch.tell(1.0)
+
+
+def refit(network: Network, rows: Examples, watch: Watch) -> None:
+    """Train a trained network anew on other rows, as often through them as led to its best weights.
+
+    Nothing is chosen any more, so there are no validation rows: the learning rate falls to zero over exactly these
+    steps, the last weights stay, and so does the temperature.
+
+    Raises:
+        RungError: the time did not hold all steps; the network must not be used then.
+    """
+    before, temperature = network.plan, network.objective.temperature
+    steps = max(1, round(before["best_step"] * len(rows) / network.spec.rows))
+    _, notes = _run(network, rows, rows.take(slice(0, 0)), watch, steps)
+    if notes["steps_taken"] < steps:
+        raise RungError(
+            network.blueprint.name,
+            f"{steps} steps must fit the time",
+            f"{notes['steps_taken']} did",
+            "give a larger budget",
+        )
+    network.objective.temperature = temperature
+    network.note(**{**before, "steps_taken": notes["steps_taken"], "rows_used": network.plan["rows_used"]})
+    watch.tell(1.0)
+
+
+def _run(
+    network: Network, train: Examples, valid: Examples, watch: Watch, total: int | None
+) -> tuple[Judge, dict[str, Any]]:
     network.prepare(train)
     watch.tell(0.01)
     torch.set_flush_denormal(True)  # numbers near zero slow a processor down a hundredfold and change no score
     try:
-        material = lay_out(network, train, valid, watch)
+        material = lay_out(network, train, valid, watch, total)
         watch.tell(_PREPARED, step=0)
         notes = descend(network, material, watch.part(_PREPARED, 1.0))
     finally:
@@ -41,10 +75,7 @@ def fit(network: Network, train: Examples, valid: Examples, watch: Watch) -> Non
     if not judge.has_best:
         raise RungError(network.blueprint.name, "its predictions must be numbers", "none were", "leave this rung out")
     judge.restore_best()
-    if judge.predictions is not None:
-        network.objective.calibrate(judge.predictions, valid.target[: len(judge.predictions)])
-    network.note(best_step=judge.best_step + 1, temperature=network.objective.temperature, **notes)
-    watch.tell(1.0)
+    return judge, notes
 
 
 def descend(network: Network, material: Material, watch: Watch) -> dict[str, Any]:
@@ -84,7 +115,7 @@ def descend(network: Network, material: Material, watch: Watch) -> dict[str, Any
         news.add(value)
         if step % steps.every == 0 or step == course.total:
             judge.look(step - 1)
-            news.tell(step, course.total, recipe.learning_rate * factor, judge.score)
+            news.tell(step, course.total, recipe.learning_rate * factor, judge.score if judge.judges else None)
             if not pilot.has_patience(step):
                 break
         else:

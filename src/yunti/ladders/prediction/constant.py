@@ -37,6 +37,10 @@ class Constant(Estimator):
             self._answer = np.array([middle(np.asarray(train.target, dtype=np.float64))])
         watch.tell(1.0)
 
+    def refit(self, rows: Examples, watch: Watch) -> None:
+        """Learn the answer from other rows."""
+        self.fit(rows, rows, watch)
+
     def predict(self, table: Table) -> NDArray[np.float32 | np.float64]:
         """Predict every row: the same answer."""
         if self.spec.task.name == "regression":

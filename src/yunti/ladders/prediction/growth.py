@@ -81,7 +81,7 @@ class Growth:
         return self.adds(features, outputs) * (seen + ROW_WORK) / seen + searched
 
 
-def growth_for(task: TaskSpec, rows: int, features: int, dial: float) -> Growth:
+def growth_for(task: TaskSpec, rows: int, features: int, dial: float, groups: int | None = None) -> Growth:
     """Derive everything from the size of the data.
 
     Args:
@@ -89,6 +89,7 @@ def growth_for(task: TaskSpec, rows: int, features: int, dial: float) -> Growth:
         rows: training rows.
         features: number of features.
         dial: 1.0 is the usual size of the trees; 0.5 gives half the leaves.
+        groups: number of groups that must stay together, if there are any: fewer than folds cannot be dealt out.
 
     Source: Holzmüller, Grinsztajn and Steinwart (2024), Better by default, NeurIPS (LGBM-TD in pytabkit).
     """
@@ -102,7 +103,7 @@ def growth_for(task: TaskSpec, rows: int, features: int, dial: float) -> Growth:
         row_share=0.75 if classifies else 0.7,
         feature_share=1.0,
         bins=63 if features > WIDE or rows >= HUGE_ROWS else 255,
-        bags=BAGS if rows < BAGGED_ROWS else 1,
+        bags=BAGS if rows < BAGGED_ROWS and (groups is None or groups >= BAGS) else 1,
         rows=rows,
     )
     excess = replace(full, rounds=USUAL_ROUNDS).work(features, outputs_of(task)) / MOST_WORK
@@ -160,12 +161,24 @@ def class_weights(task: TaskSpec, target: NDArray[Any]) -> NDArray[np.float64] |
     return weights
 
 
-def folds(target: NDArray[Any], count: int, random: np.random.Generator) -> Sequence[NDArray[np.int64]]:
+def folds(
+    target: NDArray[Any], count: int, random: np.random.Generator, groups: NDArray[np.int64] | None = None
+) -> Sequence[NDArray[np.int64]]:
     """Deal rows out to folds so that each has the target's distribution: by class, or along its sorted values.
+
+    Where rows belong to groups, whole groups are dealt out, the largest first, each to the fold with the fewest rows.
+
+    Args:
+        target: shape (rows,).
+        count: number of folds; there must be as many groups.
+        random: how to deal.
+        groups: shape (rows,), or None.
 
     Returns:
         The rows of every fold.
     """
+    if groups is not None:
+        return _folds_of_groups(groups, count, random)
     mixed = random.permutation(len(target))
     ordered = mixed[np.argsort(target[mixed], kind="stable")]
     fold = np.empty(len(target), dtype=np.int64)
@@ -173,3 +186,13 @@ def folds(target: NDArray[Any], count: int, random: np.random.Generator) -> Sequ
         block = ordered[start : start + count]
         fold[block] = random.permutation(count)[: len(block)]
     return [np.flatnonzero(fold == each) for each in range(count)]
+
+
+def _folds_of_groups(groups: NDArray[np.int64], count: int, random: np.random.Generator) -> Sequence[NDArray[np.int64]]:
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = random.permutation(len(sizes))
+    filled, fold = np.zeros(count, dtype=np.int64), np.empty(len(sizes), dtype=np.int64)
+    for each in order[np.argsort(-sizes[order], kind="stable")]:
+        fold[each] = filled.argmin()
+        filled[fold[each]] += sizes[each]
+    return [np.flatnonzero(fold[group] == each) for each in range(count)]

@@ -12,7 +12,14 @@ from yunti.data.table import Examples, Table
 from yunti.ladders.prediction.descent import Scorer
 from yunti.ladders.prediction.judge import Scale
 from yunti.ladders.prediction.matrices import matrices, some_rows
-from yunti.ladders.prediction.regress import Answer, Links, fit_classes, fit_values
+from yunti.ladders.prediction.regress import (
+    Answer,
+    Links,
+    fit_classes,
+    fit_classes_again,
+    fit_values,
+    fit_values_again,
+)
 from yunti.ladders.rung import Rung, share_by_kind, too_little
 from yunti.models.contract import Estimator, Model, Parts, Size, Watch
 from yunti.seeds import generator
@@ -66,6 +73,22 @@ class Linear(Estimator):
         self._answer, self._train_flops = found.answer, found.flops
         self._plan = {"features": features.width, "rows": len(used.target), **found.plan, "reasons": REASONS}
         watch.tell(1.0, valid=found.loss)
+
+    def refit(self, rows: Examples, watch: Watch) -> None:
+        """Learn the weights from other rows under the penalty that was chosen."""
+        from yunti.models.features import Features
+
+        assert self._answer is not None
+        features = Features(self.spec, "scaled")
+        features.fit(rows.table, rows.target)
+        watch.tell(0.15)
+        used = some_rows(features, rows, MOST_CELLS, generator(self.spec.seed, "linear"))
+        known = (features.transform(used.table), np.asarray(used.target))
+        again = fit_values_again if self._answer.scale else fit_classes_again
+        found = again(self.spec.task, known, self._answer, self._plan["C"], watch.part(0.3, 1.0))
+        self._features, self._answer, self._train_flops = features, found.answer, found.flops
+        self._plan |= {"features": features.width, "rows": len(used.target)}
+        watch.tell(1.0)
 
     def predict(self, table: Table) -> NDArray[np.float32 | np.float64]:
         """Predict every row."""

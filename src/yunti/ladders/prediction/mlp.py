@@ -30,7 +30,7 @@ def build(spec: Spec, size: Size) -> Model:
     def reader(spec: Spec) -> Encoder:
         return Encoder(spec.columns, Reading(side=32, tokens=200))
 
-    return Network(spec, Blueprint("mlp", reader, lambda spec, reader: design(spec, reader, size), assemble))
+    return Network(spec, Blueprint("mlp", reader, design, assemble), size)
 
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:

@@ -59,7 +59,7 @@ def build(spec: Spec, size: Size) -> Model:
     def reader(spec: Spec) -> PretrainedReader:
         return PretrainedReader(spec.columns, Reading(side=32, tokens=200), spec.pretrained or "")
 
-    return Network(spec, Blueprint("pretrained", reader, lambda spec, reader: design(spec, reader, size), assemble))
+    return Network(spec, Blueprint("pretrained", reader, design, assemble), size)
 
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:

@@ -40,7 +40,7 @@ def build(spec: Spec, size: Size) -> Model:
     def reader(spec: Spec) -> Encoder:
         return Encoder(spec.columns, Reading(tokens=_STEPS, side=48))
 
-    return Network(spec, Blueprint("recurrent", reader, lambda spec, reader: design(spec, reader, size), assemble))
+    return Network(spec, Blueprint("recurrent", reader, design, assemble), size)
 
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:

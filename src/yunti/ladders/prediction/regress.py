@@ -137,6 +137,31 @@ def fit_classes(task: TaskSpec, rows: Rows, held: Rows, random: np.random.Genera
     return Found(answer, loss, clock.flops, plan | _stopped(clock))
 
 
+def fit_classes_again(task: TaskSpec, rows: Rows, before: Answer, weight: float, watch: Watch) -> Found:
+    """Fit logistic regression to other rows under a penalty and with a correction that were chosen before.
+
+    Args:
+        task: what is asked.
+        rows: features and codes.
+        before: the answer that was chosen.
+        weight: C, its weight of the data.
+        watch: the time it may take.
+    """
+    fitter = _ClassFitter(task, rows, rows, Clock(watch))
+    scorer = fitter.clock.solve(fitter.problem_of(rows), 1 / (weight * len(rows[1])), None, 2 * fitter.steps, 1.0)
+    return Found(Answer(scorer, before.link, before.correction), 0.0, fitter.clock.flops, {})
+
+
+def fit_values_again(_task: TaskSpec, rows: Rows, before: Answer, weight: float, watch: Watch) -> Found:
+    """Fit ridge regression to other rows under a penalty and on a scale that were chosen before; arguments as above."""
+    assert before.scale is not None
+    clock = Clock(watch)
+    scale = scale_of(rows[1], before.scale.shift is not None)
+    scaled = scale.to_trees(rows[1])
+    scorer = _values_solver(rows[0], clock)(scaled)(1 / (weight * len(scaled)), None)
+    return Found(Answer(scorer, "none", before.correction, scale, *_bounds(scaled, scale)), 0.0, clock.flops, {})
+
+
 @final
 class _ClassFitter:
     """Fits logistic regressions for one penalty after another."""
@@ -240,8 +265,7 @@ def _fit_scaled(task: TaskSpec, rows: Rows, held: Rows, scale: Scale, means: tup
     scaled = scale.to_trees(rows[1])
     judge = Judge(task, held[1], None, scale)
     first = START / max(_mean_length(rows[0]), 1e-12)
-    margin = 0.25 * float(np.ptp(scaled)) if scale.shift is not None else np.inf
-    bounds = (max(-1e300, float(scaled.min()) - margin), min(1e300, float(scaled.max()) + margin))
+    bounds = _bounds(scaled, scale)
     solve = solver(scaled)
     places: list[int] = []
 
@@ -257,6 +281,12 @@ def _fit_scaled(task: TaskSpec, rows: Rows, held: Rows, scale: Scale, means: tup
     plan = {"C": first * 10 ** (best.place / 2), "link": "none", "correction": best.candidate.correction}
     plan |= {"target": "its logarithm" if scale.shift is not None else "as it is", "penalties_tried": len(places)}
     return Found(best.candidate, best.loss, 0.0, plan)
+
+
+def _bounds(scaled: NDArray[np.float64], scale: Scale) -> tuple[float, float]:
+    """Return how low and high the scores of a logarithm may go; those of plain values are free."""
+    margin = 0.25 * float(np.ptp(scaled)) if scale.shift is not None else np.inf
+    return max(-1e300, float(scaled.min()) - margin), min(1e300, float(scaled.max()) + margin)
 
 
 def _spread(scorer: Scorer, used: NDArray[np.int64], features: int) -> Scorer:

@@ -41,7 +41,7 @@ def build(spec: Spec, size: Size) -> Model:
     def reader(spec: Spec) -> Encoder:
         return Encoder(spec.columns, Reading(tokens=200))
 
-    return Network(spec, Blueprint("resnet", reader, lambda spec, reader: design(spec, reader, size), assemble))
+    return Network(spec, Blueprint("resnet", reader, design, assemble), size)
 
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:

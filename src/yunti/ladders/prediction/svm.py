@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -47,8 +47,7 @@ class Svm(Estimator):
     """
 
     def __init__(self, spec: Spec, size: Size) -> None:
-        super().__init__(spec)
-        self._size = size
+        super().__init__(spec, size)
         self._features: Features | None = None
         self._machine: Machine | None = None
         self._plan: dict[str, Any] = {}
@@ -62,23 +61,49 @@ class Svm(Estimator):
         features.fit(train.table, train.target)
         watch.tell(0.1)
         random = generator(self.spec.seed, "svm")
-        cells = (
-            MOST_CELLS if features.sparse else min(MOST_CELLS, COORDINATE_CELLS / LANDMARKS * max(1, features.width))
-        )
-        used = some_rows(features, train, cells, random)
+        used = some_rows(features, train, self._most_cells(features), random)
         judged = valid.take(slice(0, JUDGED_ROWS)) if len(valid) else used
         rows: Rows = (features.transform(used.table), np.asarray(used.target))
         held: Rows = (features.transform(judged.table), np.asarray(judged.target))
         watch.tell(0.2)
         scale = scale_of(rows[1], False) if self.spec.task.name == "regression" else None
-        landmarks = max(50, round(LANDMARKS * self._size.dial))
-        maker = Maker(self.spec.task, scale, random, watch.part(0.2, 1.0), landmarks)
+        maker = Maker(self.spec.task, scale, random, watch.part(0.2, 1.0), self._landmarks)
         tried = maker.search(rows, held)
         fitting = self._fitting(rows, maker, watch.left)
         machine, loss = maker.judged(self._final(maker, fitting, tried[0]), held)
         self._machine, self._train_flops = machine, maker.flops
         self._account(maker, tried, len(fitting[1]), len(rows[1]))
         watch.tell(1.0, valid=loss)
+
+    def refit(self, rows: Examples, watch: Watch) -> None:
+        """Learn from other rows with the kernel, the weight and the calibration that were chosen."""
+        from yunti.models.features import Features
+
+        assert self._machine is not None
+        features = Features(self.spec, "scaled")
+        features.fit(rows.table, rows.target)
+        watch.tell(0.2)
+        random = generator(self.spec.seed, "svm")
+        used = some_rows(features, rows, self._most_cells(features), random)
+        known: Rows = (features.transform(used.table), np.asarray(used.target))
+        scale = None if self._machine.scale is None else scale_of(known[1], False)
+        maker = Maker(self.spec.task, scale, random, watch.part(0.3, 1.0), self._landmarks)
+        fitting = self._fitting(known, maker, watch.left)
+        machine = self._final(maker, fitting, Chosen(self._plan["gamma"], self._plan["C"], 0.0))
+        self._features, self._machine = features, replace(machine, platt=self._machine.platt)
+        self._train_flops = maker.flops
+        self._plan |= {"rows": len(fitting[1]), "features": features.width}
+        watch.tell(1.0)
+
+    @property
+    def _landmarks(self) -> int:
+        return max(50, round(LANDMARKS * self.size.dial))
+
+    def _most_cells(self, features: Features) -> float:
+        """Cells of the rows that memory holds; a kernel's coordinates are more than the features."""
+        if features.sparse:
+            return MOST_CELLS
+        return min(MOST_CELLS, COORDINATE_CELLS / LANDMARKS * max(1, features.width))
 
     def _final(self, maker: Maker, rows: Rows, best: Chosen) -> Machine:
         if best.gamma == 0.0:

@@ -43,7 +43,7 @@ def build(spec: Spec, size: Size) -> Model:
     def reader(spec: Spec) -> Encoder:
         return Encoder(spec.columns, Reading(tokens=160))
 
-    return Network(spec, Blueprint("transformer", reader, lambda spec, reader: design(spec, reader, size), assemble))
+    return Network(spec, Blueprint("transformer", reader, design, assemble), size)
 
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:

@@ -46,8 +46,7 @@ class DecisionTree(Estimator):
     """
 
     def __init__(self, spec: Spec, size: Size) -> None:
-        super().__init__(spec)
-        self._size = size
+        super().__init__(spec, size)
         self._features: Features | None = None
         self._tree: Any = None
         self._plan: dict[str, Any] = {}
@@ -75,6 +74,21 @@ class DecisionTree(Estimator):
             self._plan["stopped"] = f"grown from {rows:,} of {len(train):,} rows, as many as the time allowed"
         watch.tell(1.0)
 
+    def refit(self, rows: Examples, watch: Watch) -> None:
+        """Grow a tree from other rows, cut where the first one was."""
+        from yunti.models.features import Features
+
+        features = Features(self.spec, "raw")
+        features.fit(rows.table, rows.target)
+        count = self._rows(len(rows), len(features.names), watch.left)
+        matrix = features.transform(rows.table.take(slice(0, count)))
+        watch.tell(0.4)
+        cut = {name: self._plan[name] for name in ("min_samples_split", "max_depth")}
+        self._features, self._tree = features, self._grown(matrix, np.asarray(rows.target[:count]), cut)
+        self._train_flops = float(self._tree.tree_.n_node_samples.sum() * matrix.shape[1] * np.log2(max(2, count)))
+        self._plan |= {"rows": count, "leaves": int(self._tree.get_n_leaves()), "depth": int(self._tree.get_depth())}
+        watch.tell(1.0)
+
     def _rows(self, rows: int, width: int, seconds: float) -> int:
         """Halve the rows until a tree of them can be grown twice in the time."""
         most = min(MOST_CELLS, seconds / 2.5 * CELLS_PER_SECOND)
@@ -95,7 +109,7 @@ class DecisionTree(Estimator):
         answers = leaf_answers(full, self.spec)
         weights = class_weights(self.spec.task, target)
         paths, depth, size_above = paths_of(full, matrix)
-        most = max(1, round(DEPTHS[-1] * self._size.dial))
+        most = max(1, round(DEPTHS[-1] * self.size.dial))
         depths = [each for each in DEPTHS if each < most] + [most]
         best, chosen = np.inf, {"min_samples_split": SPLITS[-1], "max_depth": depths[0]}
         for limit in depths:

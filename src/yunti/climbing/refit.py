@@ -1,0 +1,42 @@
+"""Whether the chosen rung is trained anew on training and validation rows together, and what that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from yunti.records import RungRecord, SplitRecord
+from yunti.specs import TaskSpec
+
+LEAST_MORE = 0.05  # validation rows as a share of the training rows: fewer change no model
+CLEARLY_MORE = 0.2  # from here on they are worth it even for a model that had too little time for its own rows
+MOST_FOR_REFIT = 0.2  # of the budget is kept for it
+MARGIN = 1.3
+AGAIN = "Trained anew on training and validation rows together, with all that was chosen kept."
+
+
+def best_of(trained: Sequence[RungRecord], task: TaskSpec) -> RungRecord | None:
+    """Return the rung with the best score so far."""
+    sign = 1 if task.direction == "higher" else -1
+    return max(trained, key=lambda each: sign * each.score.valid if each.score else float("-inf"), default=None)
+
+
+def too_few_more(rung: RungRecord, split: SplitRecord) -> str | None:
+    """Say why so few more rows are not worth a second training; None where they are."""
+    more = split.valid / max(1, split.train)
+    if more < LEAST_MORE:
+        return f"the validation rows would add only {more:.1%} to the training rows"
+    if rung.reason and more < CLEARLY_MORE:
+        return f"{rung.name} had too little time for the training rows already"
+    return None
+
+
+def refit_seconds(rung: RungRecord, split: SplitRecord, start: float) -> float:
+    """Estimate the seconds of a second training: what the first took for each row, with a margin.
+
+    Args:
+        rung: a trained rung.
+        split: how many rows there are.
+        start: seconds that starting a process takes.
+    """
+    took = rung.cost.train_seconds if rung.cost else 0.0
+    return start + MARGIN * took * (split.train + split.valid) / max(1, split.train)
