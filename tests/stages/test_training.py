@@ -82,7 +82,7 @@ def test_what_is_planned_fits_the_time_or_is_refused(rows, seconds, step_seconds
     spent = steps.rows * pace.encode_seconds + steps.total * step_seconds
     assert spent <= seconds
     assert steps.rows <= max(rows, 1)
-    assert steps.share in [2 ** (-halves / 2) for halves in range(64)]
+    assert steps.share in [2 ** (-quarters / 4) for quarters in range(128)]
 
 
 def test_less_than_an_epoch_encodes_only_the_rows_it_sees():

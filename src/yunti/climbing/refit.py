@@ -10,7 +10,7 @@ from yunti.specs import TaskSpec
 LEAST_MORE = 0.05  # validation rows as a share of the training rows: fewer change no model
 CLEARLY_MORE = 0.2  # from here on they are worth it even for a model that had too little time for its own rows
 MOST_FOR_REFIT = 0.2  # of the budget is kept for it
-MARGIN = 1.3
+MARGIN = 1.1
 AGAIN = "Trained anew on training and validation rows together, with all that was chosen kept."
 
 

@@ -43,7 +43,7 @@ class Steps:
 
 
 def plan_steps(recipe: Recipe, rows: int, valid_rows: int, pace: Pace, seconds: float, given: float | None) -> Steps:
-    """Plan the whole recipe, or the largest share 2^(−k/2) of it that the time holds.
+    """Plan the whole recipe, or the largest share 2^(−k/4) of it that the time holds.
 
     Args:
         recipe: what the network wishes.
@@ -63,7 +63,7 @@ def plan_steps(recipe: Recipe, rows: int, valid_rows: int, pace: Pace, seconds: 
         before = _laid(recipe, rows, valid_rows, pace, given)
         if _seconds(before, pace) < usable and before.total >= least:
             return before
-    for share in (2 ** (-halves / 2) for halves in range(64)):
+    for share in (2 ** (-quarters / 4) for quarters in range(128)):
         steps = _laid(recipe, rows, valid_rows, pace, share)
         if steps.total < least:
             break

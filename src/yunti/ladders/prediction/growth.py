@@ -136,11 +136,15 @@ def fitting(growth: Growth, features: int, outputs: int, seconds: float, cores: 
     binning = growth.rows * max(1, features) / (BINNING_CELLS_PER_SECOND * cores)
     while binning > seconds / 4 and growth.rows > 1000:
         growth, binning = replace(growth, rows=growth.rows // 2), binning / 2
-    needed = growth.bags * growth.work(features, outputs) / pace
+    # early stopping mostly ends a fit long before its last round, and the clock ends it where it does not
+    likely = replace(growth, rounds=min(growth.rounds, USUAL_ROUNDS))
+    needed = growth.bags * likely.work(features, outputs) / pace
     while needed > seconds and growth.bags > 1:
         growth, needed = replace(growth, bags=growth.bags // 2), needed / 2
-    steps = math.ceil(math.log2(max(1.0, needed / max(seconds, 1e-3))))
-    return shortened(growth, 2.0**steps)
+    if needed <= seconds:
+        return growth
+    steps = math.ceil(math.log2(needed / max(seconds, 1e-3)))
+    return shortened(replace(growth, rounds=likely.rounds), 2.0**steps)
 
 
 def outputs_of(task: TaskSpec) -> int:
