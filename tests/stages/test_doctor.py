@@ -254,6 +254,23 @@ def test_times_and_groups_are_pointed_out(csv: Any) -> None:
     assert found(look, "group") == []
 
 
+@pytest.mark.parametrize(("count", "told"), [(4, True), (200, False)])
+def test_few_groups_are_pointed_out(csv: Any, count: int, told: bool) -> None:
+    look = looked(csv(speaker=[f"p{number % count}" for number in range(ROWS)]), target="label", group="speaker")
+    messages = [each.message for each in found(look, "few_groups", "speaker")]
+    assert [("1 group to choose by and 1 group to test" in each) for each in messages] == [True] * told
+
+
+def test_what_was_assumed_while_reading_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(
+        b"a;b;label\n"
+        + "".join(f"{number};café {number % 7};{'xy'[number % 2]}\n" for number in range(60)).encode("cp1252")
+    )
+    messages = [each.message for each in found(looked(tmp_path / "a.csv", target="label"), "reading")]
+    assert any("semicolon" in each for each in messages)
+    assert any("cp1252" in each for each in messages)
+
+
 def test_many_levels_are_pointed_out(csv: Any) -> None:
     towns = [f"{WORDS[number % 18]} {WORDS[number // 18 % 18]}" for number in range(ROWS // 2)] * 2
     look = looked(csv(town=towns), target="label", kinds={"town": "category"})

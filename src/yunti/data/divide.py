@@ -23,6 +23,7 @@ from yunti.errors import ColumnError
 from yunti.records import Finding
 from yunti.specs import ColumnSpec
 
+_ENOUGH_GROUPS = 10  # below, a bootstrap over groups is clearly too narrow (Cameron, Gelbach and Miller, 2008)
 _BINS = 20  # ranges of a number that is predicted, spread evenly over the parts
 
 
@@ -83,7 +84,22 @@ def divide(sheet: Sheet, clusters: Clusters, columns: Sequence[ColumnSpec], opti
         options.time or "",
     )
     parts = split(wish, options.seed)
-    return Division(parts, groups, tuple(_after_split(answers, clusters, parts)))
+    findings = _after_split(answers, clusters, parts)
+    if groups is not None:
+        findings += _few_groups(groups, parts, wish.group_name)
+    return Division(parts, groups, tuple(findings))
+
+
+def _few_groups(groups: NDArray[np.int64], parts: Parts, name: str) -> list[Finding]:
+    """Warn where scores rest on so few groups that they say little of others, however many rows those groups have."""
+    valid, test = (len(np.unique(groups[parts.part == each])) for each in (VALID, TEST))
+    if min(valid, test) >= _ENOUGH_GROUPS:
+        return []
+    message = (
+        f"the split by {name} leaves {count_text(valid, 'group')} to choose by and {count_text(test, 'group')} to "
+        "test: on others the scores may differ by more than their intervals tell"
+    )
+    return [Finding("few_groups", "warning", message, name, count=min(valid, test))]
 
 
 def _times(raw: Raw, column: ColumnSpec) -> NDArray[np.float64]:

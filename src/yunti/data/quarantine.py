@@ -63,6 +63,11 @@ def tell_broken(broken: Sequence[BrokenRow]) -> list[Finding]:
     return [Finding("broken", "broken", message, None, first.file, first.row, len(broken))]
 
 
+def tell_reading(raw: Raw) -> list[Finding]:
+    """Tell what was assumed while reading, such as another encoding."""
+    return [Finding("reading", "note", note) for note in raw.notes]
+
+
 def write_quarantine(path: Path, broken: Sequence[BrokenRow]) -> None:
     """Write the rows that were set aside, one JSON object a line; without any, remove what an earlier run wrote."""
     if broken:

@@ -19,7 +19,7 @@ from yunti.data.join import joined
 from yunti.data.kinds import find_kinds
 from yunti.data.options import DataOptions
 from yunti.data.parse import complete, keep_column, read_column
-from yunti.data.quarantine import broken_rows, check_broken, tell_broken
+from yunti.data.quarantine import broken_rows, check_broken, tell_broken, tell_reading
 from yunti.data.raw import BrokenRow, Raw
 from yunti.data.read import read_raw
 from yunti.data.store import Stored, StoredColumns, part_path
@@ -96,7 +96,7 @@ def understand(source: object, options: DataOptions, workspace: Path, tell: Tell
     tell("examining", 0.9)
     division = None if answers is None else divide(sheet, clusters, specs, options)
     everything = (*raw.broken, *broken.values())
-    findings = [*tell_broken(everything), *examined.findings, *clusters.findings]
+    findings = [*tell_broken(everything), *tell_reading(raw), *examined.findings, *clusters.findings]
     findings += division.findings if division else ()
     tell("examining", 1.0)
     known = {column.name: column for column in examined.columns}
