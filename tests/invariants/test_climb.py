@@ -115,19 +115,29 @@ def test_the_chosen_rung_is_trained_anew_on_training_and_validation_rows(tmp_pat
     )
 
 
-def test_training_anew_twice_changes_nothing(tmp_path, whole):
+@pytest.mark.parametrize("killed", ["before it was noted", "while the bundle was replaced"])
+def test_a_climb_killed_while_it_trains_anew_ends_like_one_that_was_not(tmp_path, whole, killed):
     folder = tmp_path / "run"
     shutil.copytree(whole, folder)
     record = json.loads((folder / "climb.json").read_text())
     chosen = record["verdict"]["chosen"]
-    for left_open in (
-        "refit.json",
-        "test.json",
-    ):  # as if it was killed after the bundle was written, before it was noted
-        (folder / "outcomes" / chosen / left_open).unlink()
+    for unwritten in ("refit.json", "test.json"):
+        (folder / "outcomes" / chosen / unwritten).unlink()
     (folder / "climb.json").write_text(json.dumps(record | {"verdict": None, "test": None}))
-    yunti.resume(folder)
+    if killed == "while the bundle was replaced":
+        (folder / "models" / chosen).rename(folder / "models" / f".{chosen}.old")
+    climb = yunti.resume(folder)
     assert numbers(folder) == numbers(whole)
+    assert climb.verdict.refit is not None
+    assert climb.verdict.refit.rows == yunti.resume(whole).verdict.refit.rows  # type: ignore[union-attr]
+
+
+def test_what_keeps_a_rung_from_being_trained_anew_is_told(tmp_path):
+    climb = yunti.climb("sample:penguins", rungs="constant,linear", budget="2s", out=tmp_path / "run")
+    refit = climb.verdict.refit
+    assert refit is not None
+    assert refit.rows > 0 or "would take" in refit.reason
+    assert climb.record.test is not None
 
 
 def test_a_budget_that_is_too_small_still_ends_with_a_model(tmp_path):

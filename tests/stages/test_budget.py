@@ -37,15 +37,17 @@ def test_a_derived_budget_grows_with_rows_and_dearer_kinds_and_has_an_end():
 
 def test_shares_follow_the_weights():
     heavy = replace(RUNG, share=lambda _: 3.0)
-    assert share_of(RUNG, [heavy], SPEC, 40.0, lambda _: 1.0) == pytest.approx(10.0)  # 40 · 1 / (1 + 3)
+    assert share_of(RUNG, [heavy], SPEC, 40.0, lambda _: 1.0) == pytest.approx(12.5)  # 40 / (1 + 3), and a quarter lent
     assert share_of(RUNG, [], SPEC, 0.0, lambda _: 1.0) == 0
 
 
 def test_the_dearest_rungs_give_up_their_share_where_there_is_not_enough_for_all():
     cheap, middle, dear = (replace(RUNG, name=name, combines=False) for name in ("cheap", "middle", "dear"))
     # 12 s for three rungs and the ensemble that need 5 s each: two of them go, the last one first
-    assert share_of(cheap, [middle, dear, RUNG], SPEC, 12.0, lambda _: 5.0) == pytest.approx(6.0)
-    assert share_of(cheap, [middle, dear, RUNG], SPEC, 40.0, lambda _: 5.0) == pytest.approx(10.0)
+    assert share_of(cheap, [middle, dear, RUNG], SPEC, 12.0, lambda _: 5.0) == pytest.approx(
+        7.0
+    )  # 12 / 2, and what is spare
+    assert share_of(cheap, [middle, dear, RUNG], SPEC, 40.0, lambda _: 5.0) == pytest.approx(12.5)
 
 
 def test_time_spent_before_an_interruption_counts():

@@ -32,7 +32,7 @@ from yunti.models.contract import Model, Size
 from yunti.records import from_json, to_json
 from yunti.specs import Spec
 
-__all__ = ["About", "Header", "Opened", "header_of", "open_folder", "save_bundle"]
+__all__ = ["About", "Header", "Opened", "give_back", "header_of", "open_folder", "refit_rows", "save_bundle"]
 
 FORMAT = 1
 UNSEALED = "0" * 64
@@ -157,6 +157,23 @@ def open_folder(where: str, folder: Path) -> Opened:
     return Opened(header, model, probe, read_text(where, folder, CARD))
 
 
+def refit_rows(folder: Path) -> int:
+    """Return the rows on which a bundle's model was trained anew after it was scored; 0 if it was not.
+
+    Raises:
+        BundleError: it is not a bundle, or its header was altered.
+    """
+    where = str(folder)
+    return header_of(where, _header_bytes(where, folder)).about.refit_rows
+
+
+def give_back(folder: Path) -> None:
+    """Put back the bundle that a save, killed at the wrong moment, had moved aside."""
+    old = _aside(folder)
+    if old.is_dir() and not folder.exists():
+        old.rename(folder)
+
+
 def header_of(where: str, content: bytes) -> Header:
     """Read a bundle's header, and hold that not a byte of it was changed.
 
@@ -236,13 +253,17 @@ def _flush(folder: Path) -> None:
 
 def _put_in_place(draft: Path, folder: Path) -> None:
     if folder.is_dir():
-        old = draft.with_suffix(".old")
+        old = _aside(folder)
         shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
         draft.rename(folder)
         shutil.rmtree(old)
         return
     draft.rename(folder)
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
 
 
 def _parts(folder: Path, holds: Mapping[str, str]) -> dict[str, Part]:

@@ -157,8 +157,8 @@ def result_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text
 def _refit(refit: RefitRecord) -> str:
     if not refit.rows:
         return f"not trained anew on training and validation rows together: {refit.reason}"
-    took = seconds_text(refit.seconds)
-    return f"trained anew on {refit.rows:,} rows, training and validation together, in {took}; this is what is tested"
+    took = f", in {seconds_text(refit.seconds)}" if refit.seconds else ""
+    return f"trained anew on {refit.rows:,} rows, training and validation together{took}"
 
 
 def _next_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text]:

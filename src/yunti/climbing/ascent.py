@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, final
 
+from yunti.bundle.format import refit_rows
 from yunti.climbing.budget import LEARNING, START_SECONDS, TORCH_START_SECONDS, Purse, reserve_seconds, share_of
 from yunti.climbing.compare import choose
 from yunti.climbing.events import Decided, RungEnded, RungProgress, RungStarted, Tell
-from yunti.climbing.refit import AGAIN, MOST_FOR_REFIT, best_of, refit_seconds, too_few_more
+from yunti.climbing.refit import AGAIN, MOST_FOR_REFIT, best_of, not_worth_it, parts_of, refit_seconds
 from yunti.climbing.request import Request
 from yunti.climbing.run import RunFolder
 from yunti.climbing.supervise import Act, Ending, supervise
@@ -112,10 +113,20 @@ class Ascent:
 
     def _reserve_for_refit(self) -> float:
         best = best_of(self.trained(), self.record.task)
-        if best is None or not self.request.refit or too_few_more(best, self.record.data.split):
+        if best is None or not self.request.refit or not_worth_it(self._parts(best), self.record.data.split):
             return 0.0
-        needed = refit_seconds(best, self.record.data.split, self.starts[False])
-        return min(needed, MOST_FOR_REFIT * self.record.budget.seconds)
+        needed = self._refit_seconds(best)
+        return needed if needed <= MOST_FOR_REFIT * self.record.budget.seconds else 0.0
+
+    def _refit_seconds(self, rung: RungRecord) -> float:
+        start = self.starts[any(self._rung(each.name).needs_torch for each in self._parts(rung))]
+        return refit_seconds(rung, self.record.data.split, start)
+
+    def _parts(self, rung: RungRecord) -> tuple[RungRecord, ...]:
+        return parts_of(rung, self.trained())
+
+    def _rung(self, name: str) -> Rung:
+        return find_rung(self.record.task.name, name)
 
     def _unfit(self, rung: Rung, share: float) -> str | None:
         trained = self.trained()
@@ -167,26 +178,32 @@ class Ascent:
         return supervise(job, self.run.outcome(rung.name), hard, progress)
 
     def _refit(self, chosen: RungRecord) -> None:
-        """Train the chosen rung anew on training and validation rows, if that pays and fits; say so if it does not."""
-        if (done := self.run.refit_record(chosen.name)) is None:
-            rung = find_rung(self.record.task.name, chosen.name)
-            split = self.record.data.split
-            left = self.purse.left - self._reserve_for_test()
-            needed = refit_seconds(chosen, split, self.starts[rung.needs_torch])
-            reason = too_few_more(chosen, split)
+        """Train the chosen rung anew on training and validation rows, if that pays and fits, and note what came of it.
+
+        What came of it is noted before the test rows are opened, so that a resumed climb does not do it afterwards.
+        """
+        done = self.run.refit_record(chosen.name)
+        if done is None and refit_rows(self.run.model(chosen.name)) == 0:
+            left, needed = self.purse.left - self._reserve_for_test(), self._refit_seconds(chosen)
+            reason = not_worth_it(self._parts(chosen), self.record.data.split)
             if not reason and needed > left:
                 reason = f"it would take about {needed:.0f} s, and {max(0.0, left):.0f} s were left"
             if not reason:
+                rung = self._rung(chosen.name)
                 self.tell(RungStarted("refit", rung.era, AGAIN, left))
-                ending = self._work(rung, left, act="refit")
-                reason = ending.reason.rstrip(".")
-            done = self.run.refit_record(chosen.name) or RefitRecord(reason=reason)
+                reason = self._work(rung, left, act="refit").reason.rstrip(".")
+            done = self.run.refit_record(chosen.name)
+        else:
+            reason = ""
+        if done is None:
+            done = RefitRecord(refit_rows(self.run.model(chosen.name)), 0.0, reason)
+            self.run.save_refit(chosen.name, done)
         assert self.record.verdict is not None
         self._save(verdict=replace(self.record.verdict, refit=done))
 
     def _open_test(self, chosen: RungRecord) -> None:
         if self.run.test_record(chosen.name) is None:
-            rung = find_rung(self.record.task.name, chosen.name)
+            rung = self._rung(chosen.name)
             ending = self._work(rung, max(self.purse.left, 60.0), act="test")
             if ending.how != "ok":
                 said = f"The test rows could not be scored: {ending.reason.rstrip('.')}."

@@ -15,6 +15,7 @@ from yunti.specs import ColumnSpec, Spec
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 START_SECONDS = 1.5  # a process that imports scikit-learn and opens the dataset
 TORCH_START_SECONDS = 4.0  # one that also imports torch and builds a network
+MORE = 0.25  # of its share is lent to a rung: most use less than theirs, and the last inherit it
 LEARNING = 2.0  # a rung can learn something in this many times what it takes to start
 SHORTEST_SECONDS = 60.0
 LONGEST_SECONDS = 3600.0
@@ -109,7 +110,9 @@ def share_of(rung: Rung, later: Sequence[Rung], spec: Spec, seconds: float, need
         short = [each for each in keep if seconds * each.share(spec) / weights < needed(each)]
         droppable = [each for each in keep[1:] if not each.combines]
         if not short or not droppable:
-            return seconds * rung.share(spec) / weights
+            share = seconds * rung.share(spec) / weights
+            spare = seconds - share - sum(needed(each) for each in keep[1:])
+            return share + max(0.0, min(MORE * share, spare))
         keep.remove(droppable[-1])
 
 

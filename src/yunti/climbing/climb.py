@@ -129,6 +129,7 @@ def resume(folder: str | Path, tell: Tell | None = None, began: float | None = N
     """
     began = _now() if began is None else began
     run = RunFolder.open(folder)
+    run.mend()
     request = run.request
     record = run.record
     if record is not None and record.test is not None:

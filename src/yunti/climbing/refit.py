@@ -20,14 +20,28 @@ def best_of(trained: Sequence[RungRecord], task: TaskSpec) -> RungRecord | None:
     return max(trained, key=lambda each: sign * each.score.valid if each.score else float("-inf"), default=None)
 
 
-def too_few_more(rung: RungRecord, split: SplitRecord) -> str | None:
-    """Say why so few more rows are not worth a second training; None where they are."""
+def parts_of(rung: RungRecord, trained: Sequence[RungRecord]) -> tuple[RungRecord, ...]:
+    """Return the rungs that a rung is made of: the members of an ensemble, or itself."""
+    weights = rung.plan.get("weights")
+    return tuple(each for each in trained if each.name in weights) if isinstance(weights, dict) else (rung,)
+
+
+def not_worth_it(parts: Sequence[RungRecord], split: SplitRecord) -> str:
+    """Say why the validation rows are not worth a second training; empty where they are.
+
+    Args:
+        parts: the chosen rung, or the members of the chosen ensemble.
+        split: how many rows there are.
+    """
     more = split.valid / max(1, split.train)
     if more < LEAST_MORE:
         return f"the validation rows would add only {more:.1%} to the training rows"
-    if rung.reason and more < CLEARLY_MORE:
-        return f"{rung.name} had too little time for the training rows already"
-    return None
+    for rung in parts:
+        if rung.plan.get("rows", split.train) < split.train:
+            return f"{rung.name} could learn from a part of the training rows only"
+        if rung.reason and more < CLEARLY_MORE:
+            return f"{rung.name} had too little time for the training rows already"
+    return ""
 
 
 def refit_seconds(rung: RungRecord, split: SplitRecord, start: float) -> float:

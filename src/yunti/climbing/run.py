@@ -18,6 +18,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from yunti.bundle.format import give_back
 from yunti.climbing.request import Request
 from yunti.errors import OptionError, SourceError
 from yunti.records import ClimbRecord, RefitRecord, RungRecord, TestRecord, from_json, to_json, write_atomic
@@ -80,6 +81,11 @@ class RunFolder:
             raise OptionError(f"--resume {path}", "it must be the folder of an earlier climb", what, "check its name")
         return RunFolder(path)
 
+    def mend(self) -> None:
+        """Put back bundles that a process, killed while it replaced them, had moved aside."""
+        for folder in (self.path / "models").glob(".*.old"):
+            give_back(folder.with_name(folder.name.removeprefix(".").removesuffix(".old")))
+
     @property
     def request(self) -> Request:
         """What was asked."""
@@ -127,6 +133,10 @@ class RunFolder:
         """What a rung's second training, on training and validation rows, came to; if it was done."""
         path = self.outcome(rung) / "refit.json"
         return from_json(RefitRecord, path.read_text(), str(path)) if path.is_file() else None
+
+    def save_refit(self, rung: str, record: RefitRecord) -> None:
+        """Note what a rung's second training came to."""
+        write_atomic(self.outcome(rung) / "refit.json", to_json(record))
 
     def valid_predictions(self, rung: str) -> NDArray[np.float64]:
         """A rung's predictions for the validation rows, memory-mapped."""

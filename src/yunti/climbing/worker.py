@@ -39,7 +39,8 @@ from yunti.training import refit, train
 PROBE_ROWS = 8
 TIMED_ROWS = 1000
 REPORT_SECONDS = 0.2
-FINISH_SHARE = 0.15  # of a rung's share is kept for predicting, measuring and writing the bundle
+FINISH_SHARE, FINISH_SECONDS = 0.06, 1.0  # of a rung's share: kept for predicting, measuring and writing the bundle
+MOST_TO_FINISH = 0.15  # of a small share
 
 Send = Callable[[dict[str, Any]], None]
 
@@ -96,7 +97,7 @@ def train_rung(job: Job, send: Send) -> None:
     dataset = open_dataset(run.prepared)
     rung = find_rung(job.task.name, job.rung)
     spec = Spec(dataset.columns, job.task, len(dataset.train), job.seed, job.device, job.pretrained)
-    watch = Watch(job.began + job.seconds * (1 - FINISH_SHARE), _reporter(send))
+    watch = Watch(job.began + job.seconds - _seconds_to_finish(job), _reporter(send))
     if rung.combines:
         from yunti.climbing.combine import combine
 
@@ -137,17 +138,14 @@ def train_rung(job: Job, send: Send) -> None:
 
 
 def refit_rung(job: Job, send: Send) -> None:
-    """Train the chosen rung anew on training and validation rows together, and put its bundle in place of the first.
-
-    All that was chosen stays, so doing it twice gives the same: a climb that was killed in between may be resumed.
-    """
+    """Train the chosen rung anew on training and validation rows together, and put its bundle in place of the first."""
     from yunti.bundle.bundle import load_bundle
 
     run = RunFolder(Path(job.folder))
     dataset = open_dataset(run.prepared)
     bundle = load_bundle(run.model(job.rung))
     rows = dataset.both()
-    watch = Watch(job.began + job.seconds * (1 - FINISH_SHARE), _reporter(send))
+    watch = Watch(job.began + job.seconds - _seconds_to_finish(job), _reporter(send))
     send({"fraction": 0.0})
     began = time.monotonic()
     if find_rung(job.task.name, job.rung).combines:
@@ -161,7 +159,7 @@ def refit_rung(job: Job, send: Send) -> None:
     _check(bundle.model.predict(probe), find_rung(job.task.name, job.rung))
     about = replace(bundle.about, rung={**bundle.about.rung, "plan": bundle.model.plan}, refit_rows=len(rows))
     save_bundle(run.model(job.rung), bundle.model, job.rung, bundle.size, about, probe)
-    write_atomic(run.outcome(job.rung) / "refit.json", to_json(RefitRecord(len(rows), seconds)))
+    run.save_refit(job.rung, RefitRecord(len(rows), seconds))
 
 
 def open_test(job: Job, _send: Send) -> None:
@@ -178,6 +176,10 @@ def open_test(job: Job, _send: Send) -> None:
     record = TestRecord(job.rung, score(job.task, test.target, predictions), low, high, every)
     np.save(run.outcome(job.rung) / "test.npy", predictions)
     write_atomic(run.outcome(job.rung) / "test.json", to_json(record))
+
+
+def _seconds_to_finish(job: Job) -> float:
+    return min(MOST_TO_FINISH * job.seconds, FINISH_SECONDS + FINISH_SHARE * job.seconds)
 
 
 def _check(predictions: NDArray[Any], rung: Rung) -> None:

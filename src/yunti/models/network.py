@@ -99,12 +99,17 @@ class Network(Model):
         self._module: nn.Module | None = None
         self._plan: dict[str, Any] = {}
 
-    def prepare(self, train: Examples) -> None:
-        """Fit a new encoder and the target's scale on training rows, and make the untrained module."""
+    def prepare(self, train: Examples, like: Objective | None = None) -> None:
+        """Fit a new encoder and the target's scale on training rows, and make the untrained module.
+
+        Args:
+            train: the training rows.
+            like: an earlier objective, whose choice between the target and its logarithm is kept.
+        """
         self.reader = self.blueprint.reader(self.spec)
         self.reader.fit(train.table)
         self.objective = Objective(self.spec.task)
-        self.objective.fit(train.target)
+        self.objective.fit(train.target, like)
         self.resize(self.size)
 
     def resize(self, size: Size) -> None:

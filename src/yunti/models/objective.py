@@ -43,14 +43,17 @@ class Objective:
         """Whether classes are asked for."""
         return self.task.name == "classification"
 
-    def fit(self, target: NDArray[Any]) -> None:
-        """Learn scale or class frequencies of the training target."""
+    def fit(self, target: NDArray[Any], like: Objective | None = None) -> None:
+        """Learn scale or class frequencies of the training target; the logarithm is taken where `like` took it."""
         if self.is_classification:
             self._weights = class_weights(target, len(self.task.classes), self.task.metric)
             return
         values = np.asarray(target, dtype=np.float64)
         self._low, self._high = float(values.min()), float(values.max())
-        self._log = self._low >= 0 and skewness(values) > _SKEWED and abs(skewness(np.log1p(values))) < 2
+        if like is None:
+            self._log = self._low >= 0 and skewness(values) > _SKEWED and abs(skewness(np.log1p(values))) < 2
+        else:
+            self._log = like._log and self._low > -1
         values = np.log1p(values) if self._log else values
         self._centre, self._scale = float(values.mean()), float(values.std()) or 1.0
 

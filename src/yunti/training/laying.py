@@ -18,6 +18,7 @@ from yunti.devices import cores
 from yunti.errors import RungError
 from yunti.models.contract import Size, Watch
 from yunti.models.network import Network, row_lengths
+from yunti.models.objective import Objective
 from yunti.models.recipe import Augment
 from yunti.seeds import generator
 from yunti.training.augment import mirror_keeps_answers
@@ -34,7 +35,35 @@ _TIMED_STEPS = 4
 _COUNTED_ROWS = 32
 _LEAST_SHARE = 0.2  # of the recipe: a smaller network that sees more of it learns more
 _LEAST_DIAL = 0.25
+_WORTH_SHRINKING = 1.2  # times as much of the recipe: less is not worth the width
 _SMALL_STEP_FLOPS = 4e8  # some ten milliseconds of one core
+
+
+@final
+@dataclass(frozen=True)
+class Again:
+    """What an earlier training chose and another keeps.
+
+    Args:
+        steps: how many to take.
+        mirror: whether pictures were mirrored; None where there are none.
+        objective: what it was fitted with.
+    """
+
+    steps: int
+    mirror: bool | None
+    objective: Objective
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """The steps that are planned, the pace they are planned with, and whether they fit the time."""
+
+    steps: Steps
+    pace: Pace
+    memory: Memory
+    fits: bool = True
 
 
 @final
@@ -61,7 +90,7 @@ class Material:
     pace: Pace
 
 
-def lay_out(network: Network, train: Examples, valid: Examples, watch: Watch, total: int | None = None) -> Material:
+def lay_out(network: Network, train: Examples, valid: Examples, watch: Watch, again: Again | None = None) -> Material:
     """Plan the steps of a prepared network and encode what they need.
 
     Args:
@@ -69,20 +98,28 @@ def lay_out(network: Network, train: Examples, valid: Examples, watch: Watch, to
         train: the rows to learn from.
         valid: the rows to judge by; there may be none.
         watch: the time there is.
-        total: exactly so many steps; None plans as many as suit the recipe and the time.
+        again: what an earlier training chose and this one keeps; None plans as many steps as suit recipe and time.
 
     Raises:
         RungError: nothing useful fits the time.
     """
-    sample, encoded, encode_seconds = _sample(network, train, watch)
-    steps, pace, memory = _plan(network, (sample, encoded, encode_seconds), len(train), len(valid), watch, total)
-    first = steps.share
-    while total is None and (smaller := _smaller(network.size.dial, steps.share)) is not None:
+    measured = _sample(network, train, watch)
+    plan = _plan(network, measured, len(train), len(valid), watch, again)
+    first = plan.steps.share
+    while again is None and (smaller := _smaller(network.size.dial, plan)) is not None:
+        wider, dial = plan, network.size
         network.resize(Size(smaller))
-        steps, pace, memory = _plan(network, (sample, encoded, encode_seconds), len(train), len(valid), watch, total)
-        network.note(dial={"value": smaller, "reason": f"at full size the time would hold {first:.1%} of the recipe"})
-    network.note(steps={"value": steps.total, "reason": steps.reason}, rows_used=steps.rows)
-    if total is None and (steps.share < 1 or network.size.dial < 1):
+        plan = _plan(network, measured, len(train), len(valid), watch, again)
+        if wider.fits and plan.steps.share < _WORTH_SHRINKING * wider.steps.share:  # width is not what costs the time
+            network.resize(dial)
+            plan = _plan(network, measured, len(train), len(valid), watch, again)
+            break
+    steps = plan.steps
+    if network.size.dial < 1:
+        reason = f"at full size the time would hold {first:.1%} of the recipe"
+        network.note(dial={"value": network.size.dial, "reason": reason})
+    network.note(steps={"value": steps.total, "reason": steps.reason}, rows=steps.rows)
+    if again is None and (steps.share < 1 or network.size.dial < 1):
         size = f" at {network.size.dial:.0%} of its width" if network.size.dial < 1 else ""
         short = f"shortened to {steps.share:.1%} of its recipe{size} to fit the time: {steps.total:,} steps"
         network.note(shortened=short)
@@ -92,9 +129,9 @@ def lay_out(network: Network, train: Examples, valid: Examples, watch: Watch, to
         network.objective.encode(used.target),
         Judge(network, network.encode(looked.table), looked.target),
         steps,
-        _mirror_or_not(network, used),
-        memory,
-        pace,
+        _augment(network, used, None if again is None else again.mirror),
+        plan.memory,
+        plan.pace,
     )
 
 
@@ -104,8 +141,8 @@ def _plan(
     rows: int,
     valid_rows: int,
     watch: Watch,
-    total: int | None,
-) -> tuple[Steps, Pace, Memory]:
+    again: Again | None,
+) -> Plan:
     """Plan the steps of the network as it is: with the pace that is remembered, or else measured."""
     sample, encoded, encode_seconds = measured
     recipe = network.recipe
@@ -114,29 +151,27 @@ def _plan(
     network.flops = _flops(network, encoded, sample)
     torch.set_num_threads(threads_for(network.flops * recipe.batch))
     pace = memory.pace or _measure(network, encoded, sample, encode_seconds)
-    if total is not None:
-        return exactly(recipe, rows, total), pace, memory
+    if again is not None:
+        return Plan(exactly(recipe, rows, again.steps), pace, memory)
     seconds = watch.left - RESERVE_SECONDS
     try:
         steps = plan_steps(recipe, rows, valid_rows, pace, seconds, memory.share_for(seconds))
     except RungError:
         if network.size.dial <= _LEAST_DIAL:
             raise
-        return exactly(recipe, rows, 1), pace, memory  # a smaller network may fit
+        return Plan(exactly(recipe, rows, 1), pace, memory, fits=False)
     memory.remember(pace, seconds if np.isfinite(seconds) else None, steps.share)
-    return steps, pace, memory
+    return Plan(steps, pace, memory)
 
 
-def _smaller(dial: float, share: float) -> float | None:
+def _smaller(dial: float, plan: Plan) -> float | None:
     """Return the dial to try next where the time holds too little of the recipe: half the operations a time and again.
 
-    Example:
-        >>> _smaller(1.0, 0.5), _smaller(1.0, 0.19), _smaller(1.0, 0.03), _smaller(0.25, 0.01)
-        (None, 0.7071, 0.3536, None)
+    Where nothing useful fits as it is, the least dial is tried at once.
     """
-    if share >= _LEAST_SHARE or dial <= _LEAST_DIAL:
+    if plan.steps.share >= _LEAST_SHARE or dial <= _LEAST_DIAL:
         return None
-    halvings = math.ceil(math.log2(_LEAST_SHARE / share))
+    halvings = math.ceil(math.log2(_LEAST_SHARE / plan.steps.share)) if plan.fits else math.inf
     return max(_LEAST_DIAL, round(dial * 2 ** (-halvings / 2), 4))
 
 
@@ -195,9 +230,11 @@ def _flops(network: Network, encoded: Encoded, sample: Examples) -> float:
     return flops_per_row(network, network.batch(encoded, rows), target)
 
 
-def _mirror_or_not(network: Network, train: Examples) -> Augment:
-    """Mirror pictures only where a quick check finds that no class turns into another."""
+def _augment(network: Network, train: Examples, mirror: bool | None) -> Augment:
+    """Mirror pictures only where a quick check finds, or found before, that no class turns into another."""
     wish = network.recipe.augment
+    if mirror is not None:
+        return replace(wish, mirror=mirror)
     images = [stream for stream in network.reader.streams if stream.kind == "image"]
     if not wish.mirror or not images:
         return wish

@@ -16,7 +16,7 @@ from yunti.seeds import generator, seed_for
 from yunti.training.augment import augmented
 from yunti.training.batches import endless
 from yunti.training.judge import Judge
-from yunti.training.laying import Material, lay_out
+from yunti.training.laying import Again, Material, lay_out
 from yunti.training.optimisers import optimisers_for, set_rate, update
 from yunti.training.pace import Pace
 from yunti.training.pilot import News, Pilot
@@ -28,7 +28,7 @@ _MOST_RESCUES = 2
 
 def fit(network: Network, train: Examples, valid: Examples, watch: Watch) -> None:
     """Train a network, from fitting its encoder to keeping its best weights. See `yunti.training.train`."""
-    judge, notes = _run(network, train, valid, watch, None)
+    judge, notes = _run(network, train, valid, watch)
     if judge.predictions is not None:
         network.objective.calibrate(judge.predictions, valid.target[: len(judge.predictions)])
     network.note(best_step=judge.best_step + 1, temperature=network.objective.temperature, **notes)
@@ -44,29 +44,33 @@ def refit(network: Network, rows: Examples, watch: Watch) -> None:
     Raises:
         RungError: the time did not hold all steps; the network must not be used then.
     """
-    before, temperature = network.plan, network.objective.temperature
+    before, objective = network.plan, network.objective
+    if before["rows"] < network.spec.rows:
+        got = f"{before['rows']:,} of {network.spec.rows:,}"
+        raise RungError(network.blueprint.name, "it must have learned from all rows", got, "leave the refit out")
     steps = max(1, round(before["best_step"] * len(rows) / network.spec.rows))
-    _, notes = _run(network, rows, rows.take(slice(0, 0)), watch, steps)
+    mirror = before["mirror"]["value"] if "mirror" in before else None
+    _, notes = _run(network, rows, rows.take(slice(0, 0)), watch, Again(steps, mirror, objective))
     if notes["steps_taken"] < steps:
+        got = f"{notes['steps_taken']} did"
+        raise RungError(network.blueprint.name, f"{steps} steps must fit the time", got, "give a larger budget")
+    if "rescued" in notes:
         raise RungError(
-            network.blueprint.name,
-            f"{steps} steps must fit the time",
-            f"{notes['steps_taken']} did",
-            "give a larger budget",
+            network.blueprint.name, "its loss must stay a number", "it did not", "the first training is kept"
         )
-    network.objective.temperature = temperature
-    network.note(**{**before, "steps_taken": notes["steps_taken"], "rows_used": network.plan["rows_used"]})
+    network.objective.temperature = objective.temperature
+    network.note(**{**before, "steps_taken": notes["steps_taken"], "rows": network.plan["rows"]})
     watch.tell(1.0)
 
 
 def _run(
-    network: Network, train: Examples, valid: Examples, watch: Watch, total: int | None
+    network: Network, train: Examples, valid: Examples, watch: Watch, again: Again | None = None
 ) -> tuple[Judge, dict[str, Any]]:
-    network.prepare(train)
+    network.prepare(train, None if again is None else again.objective)
     watch.tell(0.01)
     torch.set_flush_denormal(True)  # numbers near zero slow a processor down a hundredfold and change no score
     try:
-        material = lay_out(network, train, valid, watch, total)
+        material = lay_out(network, train, valid, watch, again)
         watch.tell(_PREPARED, step=0)
         notes = descend(network, material, watch.part(_PREPARED, 1.0))
     finally:

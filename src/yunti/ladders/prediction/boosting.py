@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields, replace
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from yunti.data.table import Examples, Table
+from yunti.data.table import Examples
 from yunti.devices import cores
+from yunti.errors import RungError
+from yunti.ladders.prediction.featured import Featured
 from yunti.ladders.prediction.growth import (
     REASONS,
     Growth,
@@ -20,42 +23,36 @@ from yunti.ladders.prediction.growth import (
     outputs_of,
 )
 from yunti.ladders.prediction.judge import Scale, log_softmax, logits_of, scale_of
-from yunti.ladders.prediction.matrices import matrices
 from yunti.ladders.prediction.rounds import Fitter, Matrix, Member, Rows, import_lightgbm, threads_for
 from yunti.ladders.rung import Rung, share_by_kind, too_little
-from yunti.models.contract import Estimator, Model, Parts, Size, Watch
+from yunti.models.contract import Model, Parts, Size, Watch
 from yunti.specs import Spec
-
-if TYPE_CHECKING:
-    from yunti.models.features import Features
 
 LEAST_ROWS = 20
 
 
 @final
-class Boosting(Estimator):
+class Boosting(Featured):
     """Boosted trees; of few rows several models, each stopped on rows of its own, whose answers are averaged.
+
+    Its operations are the histogram additions of all rounds: see `Growth.adds`.
 
     Args:
         spec: the columns and the task.
         size: the dial multiplies the leaves.
     """
 
+    view = "raw"
+
     def __init__(self, spec: Spec, size: Size) -> None:
         super().__init__(spec, size)
-        self._features: Features | None = None
         self._members: list[Member] = []
         self._boosters: list[Any] = []
         self._scale: Scale | None = None
-        self._plan: dict[str, Any] = {}
-        self._train_flops = 0.0
 
     def fit(self, train: Examples, valid: Examples, watch: Watch) -> None:
         """Learn from the training rows; the validation rows say when to stop (of few rows, held-out parts too)."""
-        from yunti.models.features import Features
-
-        self._features = features = Features(self.spec, "raw")
-        features.fit(train.table, train.target)
+        features = self.learn_features(train)
         watch.tell(0.1)
         width, outputs = len(features.names), outputs_of(self.spec.task)
         groups = None if train.groups is None else len(np.unique(train.groups))
@@ -77,14 +74,11 @@ class Boosting(Estimator):
 
     def refit(self, rows: Examples, watch: Watch) -> None:
         """Learn from other rows for as many rounds as were found best; several models are stopped as before."""
-        from yunti.models.features import Features
-
-        features = Features(self.spec, "raw")
-        features.fit(rows.table, rows.target)
+        self.hold_all(self._plan["rows"], self.spec.rows)
+        features = self.learn_features(rows)
         watch.tell(0.1)
         facts = {each.name: self._plan[each.name] for each in fields(Growth)}
-        rows = rows.take(slice(0, round(facts["rows"] * len(rows) / self.spec.rows)))
-        growth = Growth(**{**facts, "rows": len(rows)})
+        growth = Growth(**{**facts, "rows": len(rows), "bags": len(self._members)})
         weights = class_weights(self.spec.task, rows.target)
         known = Rows(features.transform(rows.table), np.asarray(rows.target), weights, rows.groups)
         scale = None if self._scale is None else scale_of(known.target, self._scale.shift is not None)
@@ -93,19 +87,16 @@ class Boosting(Estimator):
             members = [fitter.grow(known, scale, self._members[0], watch.part(0.15, 1.0))]
         else:
             members = fitter.fit_all(known, known.take(slice(0, 0)), scale, watch.part(0.15, 1.0))
-        self._features, self._scale = features, scale
+        if is_cut(members, growth):
+            raise RungError(
+                "boosting", f"{growth.bags} models must fit the time", "they do not", "give a larger budget"
+            )
+        self._scale = scale
         self._keep(members)
         self._account(growth, growth, len(features.names))
 
-    def predict(self, table: Table) -> NDArray[np.float32 | np.float64]:
-        """Predict every row: the mean of the members' answers."""
-        assert self._features is not None
-        pieces = [self._answers(matrix) for matrix in matrices(self._features, table)]
-        if not pieces:
-            return np.zeros((0, self.spec.outputs), np.float32) if self._scale is None else np.zeros(0)
-        return np.concatenate(pieces)
-
-    def _answers(self, matrix: Matrix) -> NDArray[np.float32 | np.float64]:
+    def answers(self, matrix: Matrix) -> NDArray[np.float32 | np.float64]:
+        """Return the mean of the members' answers."""
         total: NDArray[Any] = np.asarray(0.0)
         for member, booster in zip(self._members, self._boosters, strict=True):
             answers = booster.predict(matrix, num_threads=threads_for(matrix.size))
@@ -135,19 +126,12 @@ class Boosting(Estimator):
         }
         if self._scale is not None:
             self._plan["target"] = "its logarithm" if self._scale.shift is not None else "as it is"
-        cut = any(member.stopped for member in self._members) or len(self._members) < growth.bags
-        if growth != wanted or cut:
-            self._plan["stopped"] = self._why_short(growth, wanted, cut)
-
-    def _why_short(self, growth: Growth, wanted: Growth, cut: bool) -> str:
-        grown, models = max(member.tried for member in self._members), len(self._members)
-        if cut:
-            return f"the time was over after {grown} of {growth.rounds} rounds of model {models} of {growth.bags}"
-        return (
-            f"shortened to the time there was: {growth.rounds} rounds instead of {wanted.rounds} at learning rate "
-            f"{growth.learning_rate:.3g}, {growth.bags} of {wanted.bags} models, {growth.rows:,} of {wanted.rows:,} "
-            "rows"
-        )
+        if is_cut(self._members, growth):
+            grown, models = max(member.tried for member in self._members), len(self._members)
+            told = f"the time was over after {grown} of {growth.rounds} rounds of model {models} of {growth.bags}"
+            self._plan["stopped"] = told
+        elif growth != wanted:
+            self._plan["shortened"] = f"shortened to fit the time: {', '.join(_less(growth, wanted))}"
 
     @property
     def parameters(self) -> int:
@@ -155,37 +139,33 @@ class Boosting(Estimator):
         sizes = [int(size) for member in self._members for size in re.findall(r"^num_leaves=(\d+)$", member.text, re.M)]
         return sum(2 * size - 1 for size in sizes)
 
-    @property
-    def train_flops(self) -> float:
-        """Histogram additions of all rounds; see `Growth.adds`."""
-        return self._train_flops
-
-    @property
-    def plan(self) -> dict[str, Any]:
-        """What was derived, and how far the fit went."""
-        return self._plan
-
-    def parts(self) -> Parts:
-        """Return the features' parts, LightGBM's texts, and the corrections."""
-        assert self._features is not None
+    def learned(self) -> Parts:
+        """Return LightGBM's texts, the scale and the corrections."""
         parts = Parts(texts={f"member{place}": member.text for place, member in enumerate(self._members)})
-        parts.put("features", self._features.parts())
         parts.facts["members"] = [{**asdict(member), "text": ""} for member in self._members]
         parts.facts["scale"] = None if self._scale is None else asdict(self._scale)
-        parts.facts["plan"], parts.facts["train_flops"] = self._plan, self._train_flops
         return parts
 
-    def restore(self, parts: Parts) -> None:
-        """Take everything back."""
-        from yunti.models.features import Features
-
-        self._features = Features(self.spec, "raw")
-        self._features.restore(parts.get("features"))
+    def relearn(self, parts: Parts) -> None:
+        """Take them back."""
         facts = parts.facts
         self._scale = None if facts["scale"] is None else Scale(**facts["scale"])
-        self._plan, self._train_flops = facts["plan"], facts["train_flops"]
         texts = [parts.texts[f"member{place}"] for place in range(len(facts["members"]))]
         self._keep([Member(**{**fact, "text": text}) for fact, text in zip(facts["members"], texts, strict=True)])
+
+
+def is_cut(members: Sequence[Member], growth: Growth) -> bool:
+    """Say whether the time was over before all models had all their rounds."""
+    return any(member.stopped for member in members) or len(members) < growth.bags
+
+
+def _less(growth: Growth, wanted: Growth) -> Iterator[str]:
+    if growth.rounds < wanted.rounds:
+        yield f"at most {growth.rounds:,} rounds at learning rate {growth.learning_rate:.3g}"
+    if growth.bags < wanted.bags:
+        yield f"{growth.bags} of {wanted.bags} models"
+    if growth.rows < wanted.rows:
+        yield f"{growth.rows:,} of {wanted.rows:,} rows"
 
 
 def unfit_for(spec: Spec) -> str | None:

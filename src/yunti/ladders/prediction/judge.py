@@ -84,6 +84,11 @@ class Judge:
         self._weights = None if weights is None else weights / weights.mean()
         self.correction = 1.0  # inverse temperature, or the factor of the exponential
 
+    @property
+    def classifies(self) -> bool:
+        """Whether the loss is a log-loss."""
+        return self._scale is None
+
     def loss(self, answers: NDArray[Any]) -> float:
         """Return the loss, and keep the correction that it was reached with.
 

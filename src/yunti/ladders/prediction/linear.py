@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from yunti.data.table import Examples, Table
+from yunti.data.table import Examples
 from yunti.ladders.prediction.descent import Scorer
+from yunti.ladders.prediction.featured import Featured
 from yunti.ladders.prediction.judge import Scale
-from yunti.ladders.prediction.matrices import matrices, some_rows
+from yunti.ladders.prediction.matrices import some_rows
 from yunti.ladders.prediction.regress import (
     Answer,
     Links,
@@ -21,12 +22,9 @@ from yunti.ladders.prediction.regress import (
     fit_values_again,
 )
 from yunti.ladders.rung import Rung, share_by_kind, too_little
-from yunti.models.contract import Estimator, Model, Parts, Size, Watch
+from yunti.models.contract import Model, Parts, Size, Watch
 from yunti.seeds import generator
 from yunti.specs import Spec
-
-if TYPE_CHECKING:
-    from yunti.models.features import Features
 
 LEAST_ROWS = 4
 MOST_CELLS = 1.5e8  # stored values of the training matrix: 0.6 GB dense, 1.2 GB sparse
@@ -41,26 +39,26 @@ REASONS = {
 
 
 @final
-class Linear(Estimator):
+class Linear(Featured):
     """Multinomial logistic regression, or ridge regression of the target or its logarithm.
+
+    Its operations are products with the data. Descent: 4 · stored values · outputs a step (one product forwards, one
+    backwards), over all steps of all fits. Closed form: 2 · rows · features · s for XᵀX or XXᵀ and 9 · s³ for its
+    eigenvectors, s the smaller side.
 
     Args:
         spec: the columns and the task.
     """
 
+    view = "scaled"
+
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
-        self._features: Features | None = None
         self._answer: Answer | None = None
-        self._plan: dict[str, Any] = {}
-        self._train_flops = 0.0
 
     def fit(self, train: Examples, valid: Examples, watch: Watch) -> None:
         """Learn the weights from the training rows; the validation rows choose the penalty."""
-        from yunti.models.features import Features
-
-        self._features = features = Features(self.spec, "scaled")
-        features.fit(train.table, train.target)
+        features = self.learn_features(train)
         watch.tell(0.15)
         random = generator(self.spec.seed, "linear")
         used = some_rows(features, train, MOST_CELLS, random)
@@ -76,28 +74,22 @@ class Linear(Estimator):
 
     def refit(self, rows: Examples, watch: Watch) -> None:
         """Learn the weights from other rows under the penalty that was chosen."""
-        from yunti.models.features import Features
-
         assert self._answer is not None
-        features = Features(self.spec, "scaled")
-        features.fit(rows.table, rows.target)
+        features = self.learn_features(rows)
         watch.tell(0.15)
         used = some_rows(features, rows, MOST_CELLS, generator(self.spec.seed, "linear"))
+        self.hold_all(len(used), len(rows))
         known = (features.transform(used.table), np.asarray(used.target))
         again = fit_values_again if self._answer.scale else fit_classes_again
         found = again(self.spec.task, known, self._answer, self._plan["C"], watch.part(0.3, 1.0))
-        self._features, self._answer, self._train_flops = features, found.answer, found.flops
+        self._answer, self._train_flops = found.answer, found.flops
         self._plan |= {"features": features.width, "rows": len(used.target)}
         watch.tell(1.0)
 
-    def predict(self, table: Table) -> NDArray[np.float32 | np.float64]:
-        """Predict every row."""
-        assert self._features is not None
+    def answers(self, matrix: Any) -> NDArray[np.float32 | np.float64]:
+        """Predict rows of features."""
         assert self._answer is not None
-        pieces = [self._answer.predict(matrix) for matrix in matrices(self._features, table)]
-        if not pieces:
-            return np.zeros((0, self.spec.outputs), np.float32) if self._answer.scale is None else np.zeros(0)
-        return np.concatenate(pieces)
+        return self._answer.predict(matrix)
 
     @property
     def parameters(self) -> int:
@@ -105,44 +97,22 @@ class Linear(Estimator):
         assert self._answer is not None
         return int(self._answer.scorer.weights.size + self._answer.scorer.bias.size)
 
-    @property
-    def train_flops(self) -> float:
-        """Products with the data.
-
-        Descent: 4 · stored values · outputs a step (one product forwards, one backwards), over all steps of all fits.
-        Closed form: 2 · rows · features · s for XᵀX or XXᵀ and 9 · s³ for its eigenvectors, s the smaller side.
-        """
-        return self._train_flops
-
-    @property
-    def plan(self) -> dict[str, Any]:
-        """The penalty and how it was found."""
-        return self._plan
-
-    def parts(self) -> Parts:
-        """Return the features' parts and the weights."""
-        assert self._features is not None
+    def learned(self) -> Parts:
+        """Return the weights."""
         assert self._answer is not None
         answer = self._answer
         parts = Parts({"weights": answer.scorer.weights, "bias": answer.scorer.bias})
-        parts.put("features", self._features.parts())
         parts.facts["scale"] = None if answer.scale is None else asdict(answer.scale)
         parts.facts |= {"link": answer.link, "correction": answer.correction, "low": answer.low, "high": answer.high}
-        parts.facts |= {"plan": self._plan, "train_flops": self._train_flops}
         return parts
 
-    def restore(self, parts: Parts) -> None:
-        """Take everything back."""
-        from yunti.models.features import Features
-
-        self._features = Features(self.spec, "scaled")
-        self._features.restore(parts.get("features"))
+    def relearn(self, parts: Parts) -> None:
+        """Take the weights back."""
         facts = parts.facts
         scale = None if facts["scale"] is None else Scale(**facts["scale"])
         link: Links = facts["link"]
         scorer = Scorer(parts.arrays["weights"], parts.arrays["bias"])
         self._answer = Answer(scorer, link, facts["correction"], scale, facts["low"], facts["high"])
-        self._plan, self._train_flops = facts["plan"], float(facts["train_flops"])
 
 
 def unfit_for(spec: Spec) -> str | None:

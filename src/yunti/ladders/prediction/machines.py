@@ -84,12 +84,20 @@ class Maker:
         random: draws landmarks and the rows of the search.
         watch: the time it may take.
         landmarks: how many, where rows are too many for all.
+        exact_rows: rows up to which all are landmarks; `EXACT_ROWS` if not given.
     """
 
     def __init__(
-        self, task: TaskSpec, scale: Scale | None, random: np.random.Generator, watch: Watch, landmarks: int = LANDMARKS
+        self,
+        task: TaskSpec,
+        scale: Scale | None,
+        random: np.random.Generator,
+        watch: Watch,
+        landmarks: int = LANDMARKS,
+        exact_rows: int | None = None,
     ) -> None:
         self.task, self.scale, self.random, self.watch, self.landmarks = task, scale, random, watch, landmarks
+        self.exact_rows = EXACT_ROWS if exact_rows is None else exact_rows
         self.outputs = 1 if len(task.classes) <= 2 else len(task.classes)
         self.flops, self.cut = 0.0, False
 
@@ -163,7 +171,7 @@ class Maker:
     def curved(self, rows: Rows, gamma: float, weights: tuple[float, ...]) -> list[tuple[float, Machine]]:
         """Fit machines with a Gaussian kernel for several weights, strong penalties first."""
         matrix, target = rows
-        count = len(target) if len(target) <= EXACT_ROWS else self.landmarks
+        count = len(target) if len(target) <= self.exact_rows else self.landmarks
         places = np.sort(self.random.choice(len(target), count, replace=False))
         landmarks = Landmarks.among(matrix[places], gamma)
         inner = landmarks.coordinates(matrix)

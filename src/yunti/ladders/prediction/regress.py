@@ -10,6 +10,7 @@ from typing import Any, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
+from yunti.errors import RungError
 from yunti.ladders.prediction.descent import Problem, Scorer
 from yunti.ladders.prediction.growth import class_weights
 from yunti.ladders.prediction.judge import Judge, Scale, log_softmax, logits_of, scale_of, wants_logarithm
@@ -107,6 +108,15 @@ class Clock:
         self.flops += problem.flops_a_step * max(1, fit.steps)
         return fit.scorer
 
+    def hold(self) -> None:
+        """Hold that no fit was cut short.
+
+        Raises:
+            RungError: one was.
+        """
+        if self.cut:
+            raise RungError("linear", "its weights must settle in the time", "they did not", "give a larger budget")
+
     def has_time(self, ratio: float = 1.0) -> bool:
         """Whether a fit like the longest so far surely fits in, and after it one that takes `ratio` times as long."""
         return self.watch.left > (2 + ratio) * self.longest
@@ -148,7 +158,9 @@ def fit_classes_again(task: TaskSpec, rows: Rows, before: Answer, weight: float,
         watch: the time it may take.
     """
     fitter = _ClassFitter(task, rows, rows, Clock(watch))
+    fitter.link = before.link
     scorer = fitter.clock.solve(fitter.problem_of(rows), 1 / (weight * len(rows[1])), None, 2 * fitter.steps, 1.0)
+    fitter.clock.hold()
     return Found(Answer(scorer, before.link, before.correction), 0.0, fitter.clock.flops, {})
 
 
@@ -158,7 +170,8 @@ def fit_values_again(_task: TaskSpec, rows: Rows, before: Answer, weight: float,
     clock = Clock(watch)
     scale = scale_of(rows[1], before.scale.shift is not None)
     scaled = scale.to_trees(rows[1])
-    scorer = _values_solver(rows[0], clock)(scaled)(1 / (weight * len(scaled)), None)
+    scorer = _values_solver(rows[0], clock, 200, 1.0)(scaled)(1 / (weight * len(scaled)), None)
+    clock.hold()
     return Found(Answer(scorer, "none", before.correction, scale, *_bounds(scaled, scale)), 0.0, clock.flops, {})
 
 
@@ -235,8 +248,15 @@ def fit_values(task: TaskSpec, rows: Rows, held: Rows, _random: np.random.Genera
 _Solver = Callable[[NDArray[np.float64]], Callable[[float, Scorer | None], Scorer]]
 
 
-def _values_solver(matrix: Any, clock: Clock) -> _Solver:
-    """Return a function from a target to a function from (α, start) to weights."""
+def _values_solver(matrix: Any, clock: Clock, steps: int = 100, share: float = 0.4) -> _Solver:
+    """Return a function from a target to a function from (α, start) to weights.
+
+    Args:
+        matrix: features.
+        clock: the time.
+        steps: of a descent, where the closed form is too dear.
+        share: of the time left that one descent may take.
+    """
     if isinstance(matrix, np.ndarray) and min(matrix.shape) <= CLOSED_FORM:
         ridge = Ridge(matrix)
         clock.flops += ridge.flops
@@ -254,7 +274,7 @@ def _values_solver(matrix: Any, clock: Clock) -> _Solver:
 
     def descent(target: NDArray[np.float64]) -> Callable[[float, Scorer | None], Scorer]:
         problem = Problem(matrix, Squared(target.astype(np.float32), 1), 1)
-        return lambda alpha, start: clock.solve(problem, alpha, start, 100, 0.4)
+        return lambda alpha, start: clock.solve(problem, alpha, start, steps, share)
 
     return descent
 

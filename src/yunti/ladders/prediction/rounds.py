@@ -22,6 +22,7 @@ from yunti.specs import Spec
 PILOT_ROWS = 10_000
 PILOT_ROUNDS = 150
 LEAST_GAIN = 1e-4  # of the loss, within the patience: less is not worth its rounds
+PERFECT = 1e-3  # log-loss on held-out rows below which more rounds only make sure answers surer
 Matrix = NDArray[np.float32]
 
 
@@ -200,7 +201,7 @@ def best_of(booster: Any, judge: Judge, growth: Growth, watch: Watch) -> Member:
             milestone = (loss, tried)
         watch.tell(tried / growth.rounds, valid=loss, step=tried)
         slowest, began = max(slowest, time.monotonic() - began), time.monotonic()
-        if finished:
+        if finished or (judge.classifies and best.loss < PERFECT):
             break
     return replace(best, tried=tried)
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from yunti.data.table import Examples, Table
+from yunti.data.table import Examples
+from yunti.errors import RungError
 from yunti.ladders.prediction.descent import Scorer
+from yunti.ladders.prediction.featured import Featured
 from yunti.ladders.prediction.judge import Scale, scale_of
 from yunti.ladders.prediction.machines import COORDINATE_CELLS, EXACT_ROWS, LANDMARKS, Chosen, Machine, Maker, Rows
-from yunti.ladders.prediction.matrices import matrices, some_rows, stored_cells
+from yunti.ladders.prediction.matrices import some_rows, stored_cells
 from yunti.ladders.prediction.platt import Platt
 from yunti.ladders.rung import Rung, share_by_kind, too_little
-from yunti.models.contract import Estimator, Model, Parts, Size, Watch
+from yunti.models.contract import Model, Parts, Size, Watch
 from yunti.seeds import generator
 from yunti.specs import Spec
 
@@ -38,27 +40,27 @@ REASONS = {
 
 
 @final
-class Svm(Estimator):
+class Svm(Featured):
     """A support vector machine with squared hinge loss, or kernel ridge regression for values.
+
+    Its operations are products with the data, over all fits. Kernel: 2 · rows · landmarks · (features + landmarks) +
+    landmarks³ / 3 for the coordinates, 4 · rows · landmarks · outputs for each step. Sparse: 4 · stored values ·
+    outputs for each of about ten passes.
 
     Args:
         spec: the columns and the task.
         size: the dial multiplies the landmarks.
     """
 
+    view = "scaled"
+
     def __init__(self, spec: Spec, size: Size) -> None:
         super().__init__(spec, size)
-        self._features: Features | None = None
         self._machine: Machine | None = None
-        self._plan: dict[str, Any] = {}
-        self._train_flops = 0.0
 
     def fit(self, train: Examples, valid: Examples, watch: Watch) -> None:
         """Learn from the training rows; the validation rows choose kernel and weight, and calibrate."""
-        from yunti.models.features import Features
-
-        self._features = features = Features(self.spec, "scaled")
-        features.fit(train.table, train.target)
+        features = self.learn_features(train)
         watch.tell(0.1)
         random = generator(self.spec.seed, "svm")
         used = some_rows(features, train, self._most_cells(features), random)
@@ -77,22 +79,25 @@ class Svm(Estimator):
 
     def refit(self, rows: Examples, watch: Watch) -> None:
         """Learn from other rows with the kernel, the weight and the calibration that were chosen."""
-        from yunti.models.features import Features
-
         assert self._machine is not None
-        features = Features(self.spec, "scaled")
-        features.fit(rows.table, rows.target)
+        features = self.learn_features(rows)
         watch.tell(0.2)
         random = generator(self.spec.seed, "svm")
-        used = some_rows(features, rows, self._most_cells(features), random)
-        known: Rows = (features.transform(used.table), np.asarray(used.target))
+        self.hold_all(len(some_rows(features, rows, self._most_cells(features), random)), len(rows))
+        known: Rows = (features.transform(rows.table), np.asarray(rows.target))
         scale = None if self._machine.scale is None else scale_of(known[1], False)
-        maker = Maker(self.spec.task, scale, random, watch.part(0.3, 1.0), self._landmarks)
-        fitting = self._fitting(known, maker, watch.left)
-        machine = self._final(maker, fitting, Chosen(self._plan["gamma"], self._plan["C"], 0.0))
-        self._features, self._machine = features, replace(machine, platt=self._machine.platt)
+        exact = (
+            len(rows) if self._plan["landmarks"] == self._plan["rows"] else 0
+        )  # all were landmarks, or Nyström's few
+        maker = Maker(self.spec.task, scale, random, watch.part(0.3, 1.0), self._landmarks, exact)
+        self.hold_all(len(self._fitting(known, maker, watch.left)[1]), len(rows))
+        machine = self._final(maker, known, Chosen(self._plan["gamma"], self._plan["C"], 0.0))
+        if maker.cut:
+            raise RungError("svm", "its weights must settle in the time", "they did not", "give a larger budget")
+        self._machine = replace(machine, platt=self._machine.platt)
         self._train_flops = maker.flops
-        self._plan |= {"rows": len(fitting[1]), "features": features.width}
+        landmarks = 0 if machine.landmarks is None else len(machine.landmarks)
+        self._plan |= {"rows": len(rows), "features": features.width, "landmarks": landmarks}
         watch.tell(1.0)
 
     @property
@@ -119,7 +124,7 @@ class Svm(Estimator):
             if sparse:
                 needed = share * cells * maker.outputs / SPARSE_CELLS_PER_SECOND / 5
             else:
-                landmarks = count if count <= EXACT_ROWS else maker.landmarks
+                landmarks = count if count <= maker.exact_rows else maker.landmarks
                 each = rows[0].shape[1] + 2 * landmarks + 20 * maker.outputs
                 needed = 2.0 * count * landmarks * each / KERNEL_FLOPS_PER_SECOND
             if needed < 0.7 * seconds:
@@ -129,7 +134,6 @@ class Svm(Estimator):
 
     def _account(self, maker: Maker, tried: list[Chosen], rows: int, wanted: int) -> None:
         assert self._machine is not None
-        assert self._features is not None
         best, landmarks = tried[0], self._machine.landmarks
         self._plan = {
             "kernel": "none" if landmarks is None else "gaussian",
@@ -137,21 +141,19 @@ class Svm(Estimator):
             "C": best.weight,
             "landmarks": 0 if landmarks is None else len(landmarks),
             "rows": rows,
-            "features": self._features.width,
+            "features": self.features.width,
             "tried": len(tried),
             "reasons": REASONS,
         }
-        if rows < wanted or maker.cut:
-            self._plan["stopped"] = f"fitted to {rows:,} of {wanted:,} rows, as the time allowed"
+        if maker.cut:
+            self._plan["stopped"] = f"the time was over before the weights of {rows:,} rows had settled"
+        elif rows < wanted:
+            self._plan["shortened"] = f"shortened to fit the time: fitted to {rows:,} of {wanted:,} rows"
 
-    def predict(self, table: Table) -> NDArray[np.float32 | np.float64]:
-        """Predict every row."""
-        assert self._features is not None
+    def answers(self, matrix: Any) -> NDArray[np.float32 | np.float64]:
+        """Predict rows of features."""
         assert self._machine is not None
-        pieces = [self._machine.predict(matrix) for matrix in matrices(self._features, table)]
-        if not pieces:
-            return np.zeros((0, self.spec.outputs), np.float32) if self._machine.scale is None else np.zeros(0)
-        return np.concatenate(pieces)
+        return self._machine.predict(matrix)
 
     @property
     def parameters(self) -> int:
@@ -161,47 +163,26 @@ class Svm(Estimator):
         kept = 0 if landmarks is None else landmarks.size
         return int(self._machine.scorer.weights.size + self._machine.scorer.bias.size + kept)
 
-    @property
-    def train_flops(self) -> float:
-        """Products with the data, over all fits.
-
-        Kernel: 2 · rows · landmarks · (features + landmarks) + landmarks³ / 3 for the coordinates, 4 · rows · landmarks
-        · outputs for each step. Sparse: 4 · stored values · outputs for each of about ten passes.
-        """
-        return self._train_flops
-
-    @property
-    def plan(self) -> dict[str, Any]:
-        """Kernel and weight, and how they were found."""
-        return self._plan
-
-    def parts(self) -> Parts:
-        """Return the features' parts, the weights, the landmarks and the calibration."""
-        assert self._features is not None
+    def learned(self) -> Parts:
+        """Return the weights, the landmarks and the calibration."""
         assert self._machine is not None
         machine = self._machine
         parts = Parts({"weights": machine.scorer.weights, "bias": machine.scorer.bias})
         if machine.landmarks is not None:
             parts.arrays["landmarks"] = machine.landmarks
-        parts.put("features", self._features.parts())
         parts.facts["scale"] = None if machine.scale is None else asdict(machine.scale)
         parts.facts["slope"] = None if machine.platt is None else machine.platt.slope
         parts.facts["shifts"] = None if machine.platt is None else machine.platt.shifts.tolist()
-        parts.facts |= {"gamma": machine.gamma, "plan": self._plan, "train_flops": self._train_flops}
+        parts.facts["gamma"] = machine.gamma
         return parts
 
-    def restore(self, parts: Parts) -> None:
-        """Take everything back."""
-        from yunti.models.features import Features
-
-        self._features = Features(self.spec, "scaled")
-        self._features.restore(parts.get("features"))
+    def relearn(self, parts: Parts) -> None:
+        """Take them back."""
         facts, arrays = parts.facts, parts.arrays
         scale = None if facts["scale"] is None else Scale(**facts["scale"])
         platt = None if facts["slope"] is None else Platt(facts["slope"], np.array(facts["shifts"]))
         scorer = Scorer(arrays["weights"], arrays["bias"])
         self._machine = Machine(scorer, arrays.get("landmarks"), float(facts["gamma"]), platt, scale)
-        self._plan, self._train_flops = facts["plan"], float(facts["train_flops"])
 
 
 def unfit_for(spec: Spec) -> str | None:

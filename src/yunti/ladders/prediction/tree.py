@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from yunti.data.table import Examples, Table
+from yunti.data.table import Examples
+from yunti.ladders.prediction.featured import Featured
 from yunti.ladders.prediction.growth import class_weights
-from yunti.ladders.prediction.matrices import matrices
 from yunti.ladders.rung import Rung, share_by_kind, too_little
-from yunti.models.contract import Estimator, Model, Parts, Size, Watch
+from yunti.models.contract import Model, Parts, Size, Watch
 from yunti.seeds import seed_for
 from yunti.specs import Spec
-
-if TYPE_CHECKING:
-    from yunti.models.features import Features
 
 LEAST_ROWS = 10
 MOST_CELLS = 1e7  # of the rows that a tree is grown from: growing cannot be broken off
@@ -34,30 +31,27 @@ REASONS = {
 
 
 @final
-class DecisionTree(Estimator):
+class DecisionTree(Featured):
     """One tree by scikit-learn (CART).
 
     A full tree is grown once; where to cut it is read off its nodes, because a smaller tree asks the same questions
-    first. The chosen one is then grown.
+    first. The chosen one is then grown. Its operations are comparisons of sorting: Σ over the nodes of the trees of
+    rows · features · log2(training rows).
 
     Args:
         spec: the columns and the task.
         size: the dial multiplies the greatest depth that is tried.
     """
 
+    view = "raw"
+
     def __init__(self, spec: Spec, size: Size) -> None:
         super().__init__(spec, size)
-        self._features: Features | None = None
         self._tree: Any = None
-        self._plan: dict[str, Any] = {}
-        self._train_flops = 0.0
 
     def fit(self, train: Examples, valid: Examples, watch: Watch) -> None:
         """Learn from the training rows; the validation rows choose where to cut."""
-        from yunti.models.features import Features
-
-        self._features = features = Features(self.spec, "raw")
-        features.fit(train.table, train.target)
+        features = self.learn_features(train)
         rows = self._rows(len(train), len(features.names), watch.left)
         matrix = features.transform(train.table.take(slice(0, rows)))
         target = np.asarray(train.target[:rows])
@@ -71,22 +65,23 @@ class DecisionTree(Estimator):
         self._plan = {**cut, "rows": rows, "features": matrix.shape[1], "leaves": int(self._tree.get_n_leaves())}
         self._plan |= {"depth": int(self._tree.get_depth()), "reasons": REASONS}
         if rows < min(len(train), self._rows(len(train), matrix.shape[1], float("inf"))):
-            self._plan["stopped"] = f"grown from {rows:,} of {len(train):,} rows, as many as the time allowed"
+            self._plan["shortened"] = f"shortened to fit the time: grown from {rows:,} of {len(train):,} rows"
         watch.tell(1.0)
 
     def refit(self, rows: Examples, watch: Watch) -> None:
         """Grow a tree from other rows, cut where the first one was."""
-        from yunti.models.features import Features
-
-        features = Features(self.spec, "raw")
-        features.fit(rows.table, rows.target)
-        count = self._rows(len(rows), len(features.names), watch.left)
-        matrix = features.transform(rows.table.take(slice(0, count)))
+        features = self.learn_features(rows)
+        self.hold_all(self._rows(len(rows), len(features.names), watch.left), len(rows))
+        matrix = features.transform(rows.table)
         watch.tell(0.4)
         cut = {name: self._plan[name] for name in ("min_samples_split", "max_depth")}
-        self._features, self._tree = features, self._grown(matrix, np.asarray(rows.target[:count]), cut)
-        self._train_flops = float(self._tree.tree_.n_node_samples.sum() * matrix.shape[1] * np.log2(max(2, count)))
-        self._plan |= {"rows": count, "leaves": int(self._tree.get_n_leaves()), "depth": int(self._tree.get_depth())}
+        self._tree = self._grown(matrix, np.asarray(rows.target), cut)
+        self._train_flops = float(self._tree.tree_.n_node_samples.sum() * matrix.shape[1] * np.log2(max(2, len(rows))))
+        self._plan |= {
+            "rows": len(rows),
+            "leaves": int(self._tree.get_n_leaves()),
+            "depth": int(self._tree.get_depth()),
+        }
         watch.tell(1.0)
 
     def _rows(self, rows: int, width: int, seconds: float) -> int:
@@ -128,12 +123,9 @@ class DecisionTree(Estimator):
         errors = answers - target
         return float(np.abs(errors).mean() if self.spec.task.metric == "mae" else (errors**2).mean())
 
-    def predict(self, table: Table) -> NDArray[np.float32 | np.float64]:
-        """Predict every row: the answer of its leaf."""
-        assert self._features is not None
-        answers = leaf_answers(self._tree, self.spec)
-        nodes = [self._tree.apply(matrix) for matrix in matrices(self._features, table)]
-        result = answers[np.concatenate(nodes) if nodes else np.zeros(0, dtype=np.int64)]
+    def answers(self, matrix: Any) -> NDArray[np.float32 | np.float64]:
+        """Give every row the answer of its leaf."""
+        result = leaf_answers(self._tree, self.spec)[self._tree.apply(matrix)]
         return result if self.spec.task.name == "regression" else result.astype(np.float32)
 
     @property
@@ -142,32 +134,13 @@ class DecisionTree(Estimator):
         leaves = int(self._tree.get_n_leaves())
         return leaves * self.spec.outputs + leaves - 1
 
-    @property
-    def train_flops(self) -> float:
-        """Comparisons of sorting: Σ over the nodes of both trees of rows · features · log2(training rows)."""
-        return self._train_flops
+    def learned(self) -> Parts:
+        """Return the tree."""
+        return Parts(objects={"tree": self._tree})
 
-    @property
-    def plan(self) -> dict[str, Any]:
-        """Where the tree was cut."""
-        return self._plan
-
-    def parts(self) -> Parts:
-        """Return the features' parts and the tree."""
-        assert self._features is not None
-        parts = Parts(objects={"tree": self._tree})
-        parts.put("features", self._features.parts())
-        parts.facts |= {"plan": self._plan, "train_flops": self._train_flops}
-        return parts
-
-    def restore(self, parts: Parts) -> None:
-        """Take the features' parts and the tree back."""
-        from yunti.models.features import Features
-
-        self._features = Features(self.spec, "raw")
-        self._features.restore(parts.get("features"))
+    def relearn(self, parts: Parts) -> None:
+        """Take the tree back."""
         self._tree = parts.objects["tree"]
-        self._plan, self._train_flops = parts.facts["plan"], float(parts.facts["train_flops"])
 
 
 def paths_of(tree: Any, matrix: NDArray[np.float32]) -> tuple[Any, NDArray[np.int64], NDArray[np.float64]]:

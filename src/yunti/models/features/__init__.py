@@ -39,6 +39,7 @@ class Features:
     Args:
         spec: the columns; each becomes one block of features.
         flavour: "scaled" or "raw".
+        sparse: whether to give CSR matrices; None decides it by how many features are sparse.
 
     Example:
         >>> from yunti.data.table import Numbers
@@ -51,8 +52,9 @@ class Features:
         (('age', 'age is missing'), (3, 2))
     """
 
-    def __init__(self, spec: Spec, flavour: Flavour) -> None:
+    def __init__(self, spec: Spec, flavour: Flavour, sparse: bool | None = None) -> None:
         self.spec = spec
+        self._sparse_or_not = sparse
         make = _scaled_block if flavour == "scaled" else _raw_block
         self.blocks: dict[str, Block] = {column.name: make(column, spec) for column in spec.columns}
 
@@ -101,6 +103,8 @@ class Features:
     @property
     def sparse(self) -> bool:
         """Whether `transform` gives a CSR matrix."""
+        if self._sparse_or_not is not None:
+            return self._sparse_or_not
         return sum(width for name, width in self.widths.items() if self.blocks[name].sparse) > SPARSE_WIDTH
 
     @property
@@ -128,12 +132,14 @@ class Features:
         parts = Parts()
         for place, block in enumerate(self.blocks.values()):
             parts.put(str(place), block.parts())
+        parts.facts["sparse"] = self.sparse
         return parts
 
     def restore(self, parts: Parts) -> None:
         """Take back what was learned."""
         for place, block in enumerate(self.blocks.values()):
             block.restore(parts.get(str(place)))
+        self._sparse_or_not = parts.facts.get("sparse")
 
 
 def _scaled_block(column: ColumnSpec, spec: Spec) -> Block:
