@@ -167,7 +167,7 @@ def _next_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text]
         bundle = str(folder / chosen.bundle)
         yield from hung("bundle", bundle, width)
         yield command("next", f"yunti predict {shlex.quote(bundle)} {_new_source(record.data.source)} -o out.csv")
-    if any(rung.reason == INTERRUPTED for rung in record.rungs):
+    if any(rung.reason == INTERRUPTED for rung in record.rungs) or (record.test is None and record.data.split.test):
         yield command("go on", f"yunti climb --resume {shlex.quote(str(folder))}")
 
 

@@ -119,8 +119,9 @@ class Ascent:
         return needed if needed <= MOST_FOR_REFIT * self.record.budget.seconds else 0.0
 
     def _refit_seconds(self, rung: RungRecord) -> float:
-        start = self.starts[any(self._rung(each.name).needs_torch for each in self._parts(rung))]
-        return refit_seconds(rung, self.record.data.split, start)
+        parts = self._parts(rung)
+        starts = [self.starts[self._rung(each.name).needs_torch] for each in parts]
+        return refit_seconds(parts, self.record.data.split, starts)
 
     def _parts(self, rung: RungRecord) -> tuple[RungRecord, ...]:
         return parts_of(rung, self.trained())
@@ -182,22 +183,23 @@ class Ascent:
 
         What came of it is noted before the test rows are opened, so that a resumed climb does not do it afterwards.
         """
-        done = self.run.refit_record(chosen.name)
-        if done is None and refit_rows(self.run.model(chosen.name)) == 0:
+        name = chosen.name
+        tested = self.run.test_record(name) is not None
+        reason = ""
+        if self.run.refit_record(name) is None and refit_rows(self.run.model(name)) == 0 and not tested:
             left, needed = self.purse.left - self._reserve_for_test(), self._refit_seconds(chosen)
             reason = not_worth_it(self._parts(chosen), self.record.data.split)
             if not reason and needed > left:
                 reason = f"it would take about {needed:.0f} s, and {max(0.0, left):.0f} s were left"
             if not reason:
-                rung = self._rung(chosen.name)
+                rung = self._rung(name)
                 self.tell(RungStarted("refit", rung.era, AGAIN, left))
                 reason = self._work(rung, left, act="refit").reason.rstrip(".")
-            done = self.run.refit_record(chosen.name)
-        else:
-            reason = ""
-        if done is None:
-            done = RefitRecord(refit_rows(self.run.model(chosen.name)), 0.0, reason)
-            self.run.save_refit(chosen.name, done)
+        done = self.run.refit_record(name)
+        if done is None:  # refused or failed; or its bundle was written and the process was killed before it said so
+            rows = refit_rows(self.run.model(name))
+            done = RefitRecord(rows, 0.0, "" if rows else reason)
+            self.run.save_refit(name, done)
         assert self.record.verdict is not None
         self._save(verdict=replace(self.record.verdict, refit=done))
 

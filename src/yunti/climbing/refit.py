@@ -10,7 +10,6 @@ from yunti.specs import TaskSpec
 LEAST_MORE = 0.05  # validation rows as a share of the training rows: fewer change no model
 CLEARLY_MORE = 0.2  # from here on they are worth it even for a model that had too little time for its own rows
 MOST_FOR_REFIT = 0.2  # of the budget is kept for it
-MARGIN = 1.1
 AGAIN = "Trained anew on training and validation rows together, with all that was chosen kept."
 
 
@@ -44,13 +43,16 @@ def not_worth_it(parts: Sequence[RungRecord], split: SplitRecord) -> str:
     return ""
 
 
-def refit_seconds(rung: RungRecord, split: SplitRecord, start: float) -> float:
-    """Estimate the seconds of a second training: what the first took for each row, with a margin.
+def refit_seconds(parts: Sequence[RungRecord], split: SplitRecord, starts: Sequence[float]) -> float:
+    """Estimate the seconds of a second training: what the first took for each row, and one start of a process.
+
+    The first training also chose and judged, which the second leaves out; so no margin is needed.
 
     Args:
-        rung: a trained rung.
+        parts: the chosen rung, or the members of the chosen ensemble.
         split: how many rows there are.
-        start: seconds that starting a process takes.
+        starts: for each part the seconds that starting its process took, which are in its training time.
     """
-    took = rung.cost.train_seconds if rung.cost else 0.0
-    return start + MARGIN * took * (split.train + split.valid) / max(1, split.train)
+    took = [each.cost.train_seconds if each.cost else 0.0 for each in parts]
+    work = sum(max(0.0, seconds - start) for seconds, start in zip(took, starts, strict=True))
+    return max(starts) + work * (split.train + split.valid) / max(1, split.train)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, final
 
@@ -75,13 +76,15 @@ class Linear(Featured):
     def refit(self, rows: Examples, watch: Watch) -> None:
         """Learn the weights from other rows under the penalty that was chosen."""
         assert self._answer is not None
+        known_names = self.features.names
         features = self.learn_features(rows)
         watch.tell(0.15)
         used = some_rows(features, rows, MOST_CELLS, generator(self.spec.seed, "linear"))
         self.hold_all(len(used), len(rows))
         known = (features.transform(used.table), np.asarray(used.target))
         again = fit_values_again if self._answer.scale else fit_classes_again
-        found = again(self.spec.task, known, self._answer, self._plan["C"], watch.part(0.3, 1.0))
+        start = _moved(self._answer.scorer, known_names, features.names)
+        found = again(known, (self.spec.task, self._answer, self._plan["C"]), start, watch.part(0.3, 1.0))
         self._answer, self._train_flops = found.answer, found.flops
         self._plan |= {"features": features.width, "rows": len(used.target)}
         watch.tell(1.0)
@@ -113,6 +116,15 @@ class Linear(Featured):
         link: Links = facts["link"]
         scorer = Scorer(parts.arrays["weights"], parts.arrays["bias"])
         self._answer = Answer(scorer, link, facts["correction"], scale, facts["low"], facts["high"])
+
+
+def _moved(scorer: Scorer, before: Sequence[str], now: Sequence[str]) -> Scorer:
+    """Give every feature the weights that the feature of its name had; 0 to new ones."""
+    places = {name: place for place, name in enumerate(before)}
+    found = np.array([places.get(name, -1) for name in now], dtype=np.int64)
+    weights = np.zeros((len(now), scorer.weights.shape[1]), dtype=np.float32)
+    weights[found >= 0] = scorer.weights[found[found >= 0]]
+    return Scorer(weights, scorer.bias.copy())
 
 
 def unfit_for(spec: Spec) -> str | None:

@@ -147,32 +147,39 @@ def fit_classes(task: TaskSpec, rows: Rows, held: Rows, random: np.random.Genera
     return Found(answer, loss, clock.flops, plan | _stopped(clock))
 
 
-def fit_classes_again(task: TaskSpec, rows: Rows, before: Answer, weight: float, watch: Watch) -> Found:
+Before = tuple[TaskSpec, Answer, float]  # what is asked, the answer that was chosen, and its C
+
+
+def fit_classes_again(rows: Rows, before: Before, start: Scorer, watch: Watch) -> Found:
     """Fit logistic regression to other rows under a penalty and with a correction that were chosen before.
 
     Args:
-        task: what is asked.
         rows: features and codes.
-        before: the answer that was chosen.
-        weight: C, its weight of the data.
+        before: what was chosen.
+        start: weights to begin from.
         watch: the time it may take.
+
+    Raises:
+        RungError: the time does not hold it.
     """
+    task, answer, weight = before
     fitter = _ClassFitter(task, rows, rows, Clock(watch))
-    fitter.link = before.link
-    scorer = fitter.clock.solve(fitter.problem_of(rows), 1 / (weight * len(rows[1])), None, 2 * fitter.steps, 1.0)
+    fitter.link = answer.link
+    scorer = fitter.clock.solve(fitter.problem_of(rows), 1 / (weight * len(rows[1])), start, fitter.steps, 1.0)
     fitter.clock.hold()
-    return Found(Answer(scorer, before.link, before.correction), 0.0, fitter.clock.flops, {})
+    return Found(Answer(scorer, answer.link, answer.correction), 0.0, fitter.clock.flops, {})
 
 
-def fit_values_again(_task: TaskSpec, rows: Rows, before: Answer, weight: float, watch: Watch) -> Found:
+def fit_values_again(rows: Rows, before: Before, start: Scorer, watch: Watch) -> Found:
     """Fit ridge regression to other rows under a penalty and on a scale that were chosen before; arguments as above."""
-    assert before.scale is not None
+    _, answer, weight = before
+    assert answer.scale is not None
     clock = Clock(watch)
-    scale = scale_of(rows[1], before.scale.shift is not None)
+    scale = scale_of(rows[1], answer.scale.shift is not None)
     scaled = scale.to_trees(rows[1])
-    scorer = _values_solver(rows[0], clock, 200, 1.0)(scaled)(1 / (weight * len(scaled)), None)
+    scorer = _values_solver(rows[0], clock, 1.0)(scaled)(1 / (weight * len(scaled)), start)
     clock.hold()
-    return Found(Answer(scorer, "none", before.correction, scale, *_bounds(scaled, scale)), 0.0, clock.flops, {})
+    return Found(Answer(scorer, "none", answer.correction, scale, *_bounds(scaled, scale)), 0.0, clock.flops, {})
 
 
 @final
@@ -248,13 +255,12 @@ def fit_values(task: TaskSpec, rows: Rows, held: Rows, _random: np.random.Genera
 _Solver = Callable[[NDArray[np.float64]], Callable[[float, Scorer | None], Scorer]]
 
 
-def _values_solver(matrix: Any, clock: Clock, steps: int = 100, share: float = 0.4) -> _Solver:
+def _values_solver(matrix: Any, clock: Clock, share: float = 0.4) -> _Solver:
     """Return a function from a target to a function from (α, start) to weights.
 
     Args:
         matrix: features.
         clock: the time.
-        steps: of a descent, where the closed form is too dear.
         share: of the time left that one descent may take.
     """
     if isinstance(matrix, np.ndarray) and min(matrix.shape) <= CLOSED_FORM:
@@ -274,7 +280,7 @@ def _values_solver(matrix: Any, clock: Clock, steps: int = 100, share: float = 0
 
     def descent(target: NDArray[np.float64]) -> Callable[[float, Scorer | None], Scorer]:
         problem = Problem(matrix, Squared(target.astype(np.float32), 1), 1)
-        return lambda alpha, start: clock.solve(problem, alpha, start, steps, share)
+        return lambda alpha, start: clock.solve(problem, alpha, start, 100, share)
 
     return descent
 

@@ -1,0 +1,70 @@
+"""When the chosen rung is trained anew, and what that is expected to take."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from yunti.climbing.refit import best_of, not_worth_it, parts_of, refit_seconds
+from yunti.ladders.prediction.descent import Scorer
+from yunti.ladders.prediction.linear import _moved
+from yunti.records import Cost, RungRecord, Score, SplitRecord
+from yunti.specs import TaskSpec
+
+SMALL = SplitRecord(train=600, valid=200, test=200)
+LARGE = SplitRecord(train=80_000, valid=10_000, test=10_000)
+HUGE = SplitRecord(train=1_000_000, valid=20_000, test=20_000)
+
+
+def rung(name="linear", seconds=10.0, reason="", score=0.5, **plan):
+    cost = Cost(seconds, seconds, 0.1, 1, 1, 1, 1.0, 0.1)
+    return RungRecord(name, "traditional", "done", reason, Score("rmse", score, score, score), cost, plan=plan)
+
+
+@pytest.mark.parametrize(
+    ("record", "split", "why"),
+    [
+        (rung(), SMALL, ""),
+        (rung(), LARGE, ""),
+        (rung(), HUGE, "only 2.0%"),
+        (rung(reason="shortened to fit the time"), SMALL, ""),
+        (rung(reason="shortened to fit the time"), LARGE, "too little time"),
+        (rung(rows=300), SMALL, "a part of the training rows"),
+        (rung(rows=600), SMALL, ""),
+    ],
+)
+def test_validation_rows_are_worth_a_second_training_where_they_are_many(record, split, why):
+    found = not_worth_it([record], split)
+    assert why in found
+    assert bool(found) == bool(why)
+
+
+def test_an_ensemble_is_trained_anew_member_by_member():
+    members = [rung("linear"), rung("svm"), rung("tree", rows=100)]
+    ensemble = rung("ensemble", weights={"linear": 0.5, "tree": 0.5})
+    parts = parts_of(ensemble, [*members, ensemble])
+    assert [each.name for each in parts] == ["linear", "tree"]
+    assert "tree" in not_worth_it(parts, SMALL)
+    assert parts_of(members[0], members) == (members[0],)
+
+
+def test_a_second_training_takes_what_the_first_took_for_each_row_and_one_start():
+    # 10 s of which 2 started the process, for 600 rows; 800 rows are a third more
+    assert refit_seconds([rung(seconds=10.0)], SMALL, [2.0]) == pytest.approx(2.0 + 8.0 * 800 / 600)
+    both = [rung(seconds=10.0), rung("mlp", seconds=20.0)]
+    assert refit_seconds(both, SMALL, [2.0, 4.0]) == pytest.approx(4.0 + 24.0 * 800 / 600)
+    assert refit_seconds([rung(seconds=1.0)], SMALL, [2.0]) == pytest.approx(2.0)
+
+
+def test_the_best_rung_so_far_follows_the_direction_of_the_metric():
+    rungs = [rung("linear", score=2.0), rung("tree", score=1.0)]
+    assert best_of(rungs, TaskSpec("regression", "y", "rmse", "lower")).name == "tree"  # type: ignore[union-attr]
+    assert best_of(rungs, TaskSpec("regression", "y", "r2", "higher")).name == "linear"  # type: ignore[union-attr]
+    assert best_of([], TaskSpec("regression", "y", "r2", "higher")) is None
+
+
+def test_weights_follow_the_names_of_their_features():
+    scorer = Scorer(np.array([[1.0], [2.0], [3.0]], dtype=np.float32), np.array([9.0], dtype=np.float32))
+    moved = _moved(scorer, ("a", "b", "c"), ("c", "new", "a"))
+    assert moved.weights[:, 0].tolist() == [3.0, 0.0, 1.0]
+    assert moved.bias.tolist() == [9.0]
