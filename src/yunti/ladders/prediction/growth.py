@@ -123,7 +123,7 @@ def shortened(growth: Growth, factor: float) -> Growth:
 
 
 def fitting(growth: Growth, features: int, outputs: int, seconds: float, cores: int) -> Growth:
-    """Shorten a fit that clearly does not hold in the time, by powers of two: the same time gives the same plan.
+    """Shorten a fit that clearly does not hold in the time, by powers of 2^¼: about the same time gives the same plan.
 
     Args:
         growth: as the size of the data wants it.
@@ -143,8 +143,8 @@ def fitting(growth: Growth, features: int, outputs: int, seconds: float, cores: 
         growth, needed = replace(growth, bags=growth.bags // 2), needed / 2
     if needed <= seconds:
         return growth
-    steps = math.ceil(math.log2(needed / max(seconds, 1e-3)))
-    return shortened(replace(growth, rounds=likely.rounds), 2.0**steps)
+    quarters = math.ceil(4 * math.log2(needed / max(seconds, 1e-3)))
+    return shortened(replace(growth, rounds=likely.rounds), 2.0 ** (quarters / 4))
 
 
 def outputs_of(task: TaskSpec) -> int:
