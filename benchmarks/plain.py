@@ -68,7 +68,7 @@ def compared(name: str, rung: str, peer: Any, dataset: Dataset, task: TaskSpec) 
     began = time.monotonic()
     theirs = peer(spec, dataset, test.table)
     peer_took = time.monotonic() - began
-    gap = paired(task, test.target, ours, theirs, seed=0)
+    gap = paired(task, test.target, theirs, ours, seed=0)  # how far the second leads
     scores = [score(task, test.target, each) for each in (ours, theirs)]
     return (
         f"| {name}, {task.metric} | {rung} | {scores[0]:.4f} | {took:.1f} | {scores[1]:.4f} | {peer_took:.1f} | "

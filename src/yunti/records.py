@@ -139,11 +139,13 @@ class RefitRecord:
         rows: rows that it learned from.
         seconds: what that took.
         reason: in a clause, why it was not done.
+        members: of an ensemble, the members that were trained anew: those for which it pays and fits.
     """
 
     rows: int = 0
     seconds: float = 0.0
     reason: str = ""
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import yunti
+from yunti.climbing import combine
 from yunti.climbing.refit import best_of, not_worth_it, parts_of, refit_seconds
+from yunti.climbing.run import RunFolder
+from yunti.data.dataset import open_dataset
+from yunti.errors import RungError
 from yunti.ladders.prediction.descent import Scorer
+from yunti.ladders.prediction.ensemble import Ensemble, Member
 from yunti.ladders.prediction.linear import _moved
+from yunti.models.contract import Watch
 from yunti.records import Cost, RungRecord, Score, SplitRecord
 from yunti.specs import TaskSpec
+from yunti.training import refit
 
 SMALL = SplitRecord(train=600, valid=200, test=200)
 LARGE = SplitRecord(train=80_000, valid=10_000, test=10_000)
@@ -34,7 +42,7 @@ def rung(name="linear", seconds=10.0, reason="", score=0.5, **plan):
     ],
 )
 def test_validation_rows_are_worth_a_second_training_where_they_are_many(record, split, why):
-    found = not_worth_it([record], split)
+    found = not_worth_it(record, split)
     assert why in found
     assert bool(found) == bool(why)
 
@@ -44,16 +52,14 @@ def test_an_ensemble_is_trained_anew_member_by_member():
     ensemble = rung("ensemble", weights={"linear": 0.5, "tree": 0.5})
     parts = parts_of(ensemble, [*members, ensemble])
     assert [each.name for each in parts] == ["linear", "tree"]
-    assert "tree" in not_worth_it(parts, SMALL)
+    assert [bool(not_worth_it(each, SMALL)) for each in parts] == [False, True]
     assert parts_of(members[0], members) == (members[0],)
 
 
 def test_a_second_training_takes_what_the_first_took_for_each_row_and_one_start():
     # 10 s of which 2 started the process, for 600 rows; 800 rows are a third more
-    assert refit_seconds([rung(seconds=10.0)], SMALL, [2.0]) == pytest.approx(2.0 + 8.0 * 800 / 600)
-    both = [rung(seconds=10.0), rung("mlp", seconds=20.0)]
-    assert refit_seconds(both, SMALL, [2.0, 4.0]) == pytest.approx(4.0 + 24.0 * 800 / 600)
-    assert refit_seconds([rung(seconds=1.0)], SMALL, [2.0]) == pytest.approx(2.0)
+    assert refit_seconds(rung(seconds=10.0), SMALL, 2.0) == pytest.approx(2.0 + 8.0 * 800 / 600)
+    assert refit_seconds(rung(seconds=1.0), SMALL, 2.0) == pytest.approx(2.0)
 
 
 def test_the_best_rung_so_far_follows_the_direction_of_the_metric():
@@ -68,3 +74,26 @@ def test_weights_follow_the_names_of_their_features():
     moved = _moved(scorer, ("a", "b", "c"), ("c", "new", "a"))
     assert moved.weights[:, 0].tolist() == [3.0, 0.0, 1.0]
     assert moved.bias.tolist() == [9.0]
+
+
+def test_members_of_an_ensemble_are_trained_anew_and_one_that_fails_stays_as_it_was(tmp_path, monkeypatch):
+    climb = yunti.climb("sample:penguins", rungs="linear,tree", budget="60s", refit=False, out=tmp_path / "run")
+    run, rows = RunFolder(climb.folder), open_dataset(climb.folder / "prepared").both()
+    models = {name: climb.model(name).model for name in ("linear", "tree")}
+    members = [Member(name, model.size, 0.5, model) for name, model in models.items()]
+    ensemble = Ensemble(models["linear"].spec, members)
+    names = [member.rung for member in ensemble.members]
+    before = {member.rung: member.model.predict(rows.table) for member in ensemble.members}
+
+    def failing(model, *_):
+        if model is ensemble.members[0].model:
+            model._plan = {}  # left unusable
+            raise RungError("it", "must", "did not", "again")
+        refit(model, *_)
+
+    monkeypatch.setattr(combine, "refit", failing)
+    done = combine.refit_members(run, ensemble, names, rows, Watch())
+    assert list(done) == names[1:]
+    for member in ensemble.members:
+        same = np.array_equal(member.model.predict(rows.table), before[member.rung])
+        assert same == (member.rung == names[0])

@@ -29,6 +29,7 @@ class About:
         intervals: lower and upper end of the 95 % interval of each score that has one.
         cost: what training cost, as in `yunti.records.Cost`.
         refit_rows: rows, validation rows included, on which it was trained anew after its scores were measured, or 0.
+        refit_members: of an ensemble, the members of which that is true.
         limits: sentences on what the model is not good for, beside those that hold for every model.
     """
 
@@ -41,6 +42,7 @@ class About:
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     cost: Mapping[str, float] = field(default_factory=dict)
     refit_rows: int = 0
+    refit_members: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
 
 
@@ -86,11 +88,16 @@ def _scores(about: About) -> Iterator[str]:
     yield f"Measured on {counted}, which it was not fitted to. `{about.task.metric}` decided."
     if about.refit_rows:
         yield (
-            f"Afterwards it was trained anew on {about.refit_rows:,} rows, these validation rows among them, with all "
-            "that was chosen kept: a score on these rows would flatter it now."
+            f"Afterwards {_who(about)} trained anew on {about.refit_rows:,} rows, these validation rows among them, "
+            "with what was chosen kept: a score on these rows would flatter it now."
         )
     yield ""
     yield from _table(("metric", "score", "95 % interval", "better", "what it tells"), _score_rows(about))
+
+
+def _who(about: About) -> str:
+    names = [f"`{name}`" for name in about.refit_members]
+    return f"its members {', '.join(names)} were" if names else "it was"
 
 
 def _score_rows(about: About) -> Iterator[tuple[str, ...]]:

@@ -32,7 +32,7 @@ from yunti.models.contract import Model, Size
 from yunti.records import from_json, to_json
 from yunti.specs import Spec
 
-__all__ = ["About", "Header", "Opened", "give_back", "header_of", "open_folder", "refit_rows", "save_bundle"]
+__all__ = ["About", "Header", "Opened", "about_of", "give_back", "header_of", "open_folder", "save_bundle"]
 
 FORMAT = 1
 UNSEALED = "0" * 64
@@ -157,14 +157,14 @@ def open_folder(where: str, folder: Path) -> Opened:
     return Opened(header, model, probe, read_text(where, folder, CARD))
 
 
-def refit_rows(folder: Path) -> int:
-    """Return the rows on which a bundle's model was trained anew after it was scored; 0 if it was not.
+def about_of(folder: Path) -> About:
+    """Return what is told about a bundle's model, without loading the model.
 
     Raises:
         BundleError: it is not a bundle, or its header was altered.
     """
     where = str(folder)
-    return header_of(where, _header_bytes(where, folder)).about.refit_rows
+    return header_of(where, _header_bytes(where, folder)).about
 
 
 def give_back(folder: Path) -> None:

@@ -157,8 +157,9 @@ def result_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text
 def _refit(refit: RefitRecord) -> str:
     if not refit.rows:
         return f"not trained anew on training and validation rows together: {refit.reason}"
+    members = f": {', '.join(refit.members)}" if refit.members else ""
     took = f", in {seconds_text(refit.seconds)}" if refit.seconds else ""
-    return f"trained anew on {refit.rows:,} rows, training and validation together{took}"
+    return f"trained anew on {refit.rows:,} rows, training and validation together{took}{members}"
 
 
 def _next_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text]:

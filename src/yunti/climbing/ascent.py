@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, final
 
-from yunti.bundle.format import refit_rows
+from yunti.bundle.format import about_of
 from yunti.climbing.budget import LEARNING, START_SECONDS, TORCH_START_SECONDS, Purse, reserve_seconds, share_of
 from yunti.climbing.compare import choose
 from yunti.climbing.events import Decided, RungEnded, RungProgress, RungStarted, Tell
@@ -113,18 +113,37 @@ class Ascent:
 
     def _reserve_for_refit(self) -> float:
         best = best_of(self.trained(), self.record.task)
-        if best is None or not self.request.refit or not_worth_it(self._parts(best), self.record.data.split):
+        if best is None or not self.request.refit or not_worth_it(best, self.record.data.split):
             return 0.0
         needed = self._refit_seconds(best)
         return needed if needed <= MOST_FOR_REFIT * self.record.budget.seconds else 0.0
 
     def _refit_seconds(self, rung: RungRecord) -> float:
-        parts = self._parts(rung)
-        starts = [self.starts[self._rung(each.name).needs_torch] for each in parts]
-        return refit_seconds(parts, self.record.data.split, starts)
+        return refit_seconds(rung, self.record.data.split, self.starts[self._rung(rung.name).needs_torch])
 
-    def _parts(self, rung: RungRecord) -> tuple[RungRecord, ...]:
-        return parts_of(rung, self.trained())
+    def _worth_it(self, chosen: RungRecord, seconds: float) -> tuple[str, list[str]]:
+        """Say why the chosen rung is not trained anew, or which rungs are: itself, or members of the ensemble it is.
+
+        Members come cheapest first, and only those that pay and that fit the time one after the other.
+        """
+        split = self.record.data.split
+        parts = sorted(parts_of(chosen, self.trained()), key=self._refit_seconds)
+        worthy = [each for each in parts if not not_worth_it(each, split)]
+        if not worthy:
+            return not_worth_it(parts[0], split), []
+        fitting, needed = list[str](), 0.0
+        for each in worthy:
+            needed += self._refit_seconds(each)
+            if fitting:  # one process serves them all
+                needed -= self.starts[self._rung(each.name).needs_torch]
+            if needed <= seconds:
+                fitting.append(each.name)
+        if not fitting:
+            return (
+                f"it would take about {self._refit_seconds(worthy[0]):.0f} s, and {max(0.0, seconds):.0f} s were left",
+                [],
+            )
+        return "", fitting
 
     def _rung(self, name: str) -> Rung:
         return find_rung(self.record.task.name, name)
@@ -186,19 +205,17 @@ class Ascent:
         name = chosen.name
         tested = self.run.test_record(name) is not None
         reason = ""
-        if self.run.refit_record(name) is None and refit_rows(self.run.model(name)) == 0 and not tested:
-            left, needed = self.purse.left - self._reserve_for_test(), self._refit_seconds(chosen)
-            reason = not_worth_it(self._parts(chosen), self.record.data.split)
-            if not reason and needed > left:
-                reason = f"it would take about {needed:.0f} s, and {max(0.0, left):.0f} s were left"
+        if self.run.refit_record(name) is None and about_of(self.run.model(name)).refit_rows == 0 and not tested:
+            left = self.purse.left - self._reserve_for_test()
+            reason, parts = self._worth_it(chosen, left)
             if not reason:
                 rung = self._rung(name)
                 self.tell(RungStarted("refit", rung.era, AGAIN, left))
-                reason = self._work(rung, left, act="refit").reason.rstrip(".")
+                reason = self._work(rung, left, parts, act="refit").reason.rstrip(".")
         done = self.run.refit_record(name)
         if done is None:  # refused or failed; or its bundle was written and the process was killed before it said so
-            rows = refit_rows(self.run.model(name))
-            done = RefitRecord(rows, 0.0, "" if rows else reason)
+            about = about_of(self.run.model(name))
+            done = RefitRecord(about.refit_rows, 0.0, "" if about.refit_rows else reason, about.refit_members)
             self.run.save_refit(name, done)
         assert self.record.verdict is not None
         self._save(verdict=replace(self.record.verdict, refit=done))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from yunti.bundle.bundle import load_bundle
 from yunti.climbing.run import RunFolder
 from yunti.data.dataset import Dataset
 from yunti.data.table import Examples
+from yunti.errors import RungError
 from yunti.ladders.prediction.ensemble import Ensemble, Loss, Member, greedy_weights
 from yunti.models.contract import Model, Watch
 from yunti.seeds import generator
@@ -43,16 +45,38 @@ def combine(run: RunFolder, dataset: Dataset, spec: Spec, members: Sequence[str]
     return Ensemble(spec, chosen), _cross_fitted(predictions, target, loss, spec.seed)
 
 
-def refit_members(ensemble: Model, rows: Examples, watch: Watch) -> None:
-    """Train every member anew on other rows; the weights stay.
+def refit_members(
+    run: RunFolder, ensemble: Model, names: Sequence[str], rows: Examples, watch: Watch
+) -> tuple[str, ...]:
+    """Train members anew on other rows, one after the other; the weights stay, and a member that fails stays as it was.
+
+    Args:
+        run: the run folder.
+        ensemble: the ensemble.
+        names: the members to train anew, in this order.
+        rows: the rows to learn from.
+        watch: the time there is.
+
+    Returns:
+        The members that were trained anew.
 
     Raises:
-        RungError: the time does not hold it.
+        RungError: none could be.
     """
     assert isinstance(ensemble, Ensemble)
-    count = len(ensemble.members)
-    for place, member in enumerate(ensemble.members):
-        refit(member.model, rows, watch.part(place / count, (place + 1) / count))
+    members = {member.rung: member for member in ensemble.members}
+    done, trouble = [], ""
+    for place, name in enumerate(names):
+        try:
+            refit(members[name].model, rows, watch.part(place / len(names), (place + 1) / len(names)))
+            done.append(name)
+        except RungError as error:
+            trouble = str(error)
+            members[name] = replace(members[name], model=load_bundle(run.model(name)).model)
+    if not done:
+        raise RungError("ensemble", "a member must be trained anew", "none could be", trouble)
+    ensemble.members = tuple(members[member.rung] for member in ensemble.members)
+    return tuple(done)
 
 
 def smooth_loss(task: TaskSpec) -> Loss:

@@ -25,34 +25,32 @@ def parts_of(rung: RungRecord, trained: Sequence[RungRecord]) -> tuple[RungRecor
     return tuple(each for each in trained if each.name in weights) if isinstance(weights, dict) else (rung,)
 
 
-def not_worth_it(parts: Sequence[RungRecord], split: SplitRecord) -> str:
+def not_worth_it(rung: RungRecord, split: SplitRecord) -> str:
     """Say why the validation rows are not worth a second training; empty where they are.
 
     Args:
-        parts: the chosen rung, or the members of the chosen ensemble.
+        rung: the chosen rung, or a member of the chosen ensemble.
         split: how many rows there are.
     """
     more = split.valid / max(1, split.train)
     if more < LEAST_MORE:
         return f"the validation rows would add only {more:.1%} to the training rows"
-    for rung in parts:
-        if rung.plan.get("rows", split.train) < split.train:
-            return f"{rung.name} could learn from a part of the training rows only"
-        if rung.reason and more < CLEARLY_MORE:
-            return f"{rung.name} had too little time for the training rows already"
+    if rung.plan.get("rows", split.train) < split.train:
+        return f"{rung.name} could learn from a part of the training rows only"
+    if rung.reason and more < CLEARLY_MORE:
+        return f"{rung.name} had too little time for the training rows already"
     return ""
 
 
-def refit_seconds(parts: Sequence[RungRecord], split: SplitRecord, starts: Sequence[float]) -> float:
-    """Estimate the seconds of a second training: what the first took for each row, and one start of a process.
+def refit_seconds(rung: RungRecord, split: SplitRecord, start: float) -> float:
+    """Estimate the seconds of a second training: what the first took for each row, and the start of a process.
 
     The first training also chose and judged, which the second leaves out; so no margin is needed.
 
     Args:
-        parts: the chosen rung, or the members of the chosen ensemble.
+        rung: a trained rung.
         split: how many rows there are.
-        starts: for each part the seconds that starting its process took, which are in its training time.
+        start: seconds that starting its process took, which are in its training time.
     """
-    took = [each.cost.train_seconds if each.cost else 0.0 for each in parts]
-    work = sum(max(0.0, seconds - start) for seconds, start in zip(took, starts, strict=True))
-    return max(starts) + work * (split.train + split.valid) / max(1, split.train)
+    took = rung.cost.train_seconds if rung.cost else 0.0
+    return start + max(0.0, took - start) * (split.train + split.valid) / max(1, split.train)

@@ -59,7 +59,7 @@ class Job:
         seed: the climb's seed.
         device: where networks run.
         pretrained: the pretrained model that was given, if one.
-        members: for a rung that combines others: the names of the trained ones.
+        members: for a rung that combines others: the trained ones; or its members that are to be trained anew.
         act: train the rung; train the chosen one anew on training and validation rows; or open the test rows for it.
     """
 
@@ -148,18 +148,24 @@ def refit_rung(job: Job, send: Send) -> None:
     watch = Watch(job.began + job.seconds - _seconds_to_finish(job), _reporter(send))
     send({"fraction": 0.0})
     began = time.monotonic()
+    members: tuple[str, ...] = ()
     if find_rung(job.task.name, job.rung).combines:
         from yunti.climbing.combine import refit_members
 
-        refit_members(bundle.model, rows, watch)
+        members = refit_members(run, bundle.model, job.members, rows, watch)
     else:
         refit(bundle.model, rows, watch)
     seconds = round(time.monotonic() - began, 3)
     probe = dataset.valid.table.take(slice(0, PROBE_ROWS))
     _check(bundle.model.predict(probe), find_rung(job.task.name, job.rung))
-    about = replace(bundle.about, rung={**bundle.about.rung, "plan": bundle.model.plan}, refit_rows=len(rows))
+    about = replace(
+        bundle.about,
+        rung={**bundle.about.rung, "plan": bundle.model.plan},
+        refit_rows=len(rows),
+        refit_members=members,
+    )
     save_bundle(run.model(job.rung), bundle.model, job.rung, bundle.size, about, probe)
-    run.save_refit(job.rung, RefitRecord(len(rows), seconds))
+    run.save_refit(job.rung, RefitRecord(len(rows), seconds, members=members))
 
 
 def open_test(job: Job, _send: Send) -> None:
