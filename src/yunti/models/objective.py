@@ -16,7 +16,7 @@ from yunti.specs import TaskSpec
 _SKEWED = (
     4.0  # an exponential distribution has skewness 2: only clearly heavier tails are worth the bias of a logarithm
 )
-_CALIBRATION_ROWS = 40
+_CALIBRATION_ROWS = 100
 
 
 @final
