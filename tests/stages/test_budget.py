@@ -44,10 +44,18 @@ def test_shares_follow_the_weights():
 def test_the_dearest_rungs_give_up_their_share_where_there_is_not_enough_for_all():
     cheap, middle, dear = (replace(RUNG, name=name, combines=False) for name in ("cheap", "middle", "dear"))
     # 12 s for three rungs and the ensemble that need 5 s each: two of them go, the last one first
-    assert share_of(cheap, [middle, dear, RUNG], SPEC, 12.0, lambda _: 5.0) == pytest.approx(
-        7.0
-    )  # 12 / 2, and what is spare
+    assert share_of(cheap, [middle, dear, RUNG], SPEC, 12.0, lambda _: 5.0) == pytest.approx(6.0)
     assert share_of(cheap, [middle, dear, RUNG], SPEC, 40.0, lambda _: 5.0) == pytest.approx(12.5)
+
+
+def test_no_later_rung_is_given_less_than_it_needs_and_none_takes_more_than_there_is():
+    heavy = replace(RUNG, name="heavy", share=lambda _: 9.0, combines=False)
+    light = replace(RUNG, name="light", combines=False)
+    # by weight the light one would have 2 s of 20; it needs 8, and the heavy one gets what is left
+    assert share_of(heavy, [light], SPEC, 20.0, lambda _: 8.0) == pytest.approx(12.0)
+    for seconds in (3.0, 9.0, 17.0, 25.0, 100.0):
+        for first, rest in ((heavy, [light, RUNG]), (light, [heavy, RUNG])):
+            assert 0 < share_of(first, rest, SPEC, seconds, lambda _: 8.0) <= seconds
 
 
 def test_time_spent_before_an_interruption_counts():

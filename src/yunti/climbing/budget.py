@@ -16,8 +16,10 @@ UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 START_SECONDS = 1.5  # a process that imports scikit-learn and opens the dataset
 TORCH_START_SECONDS = 4.0  # one that also imports torch and builds a network
 MORE = 0.25  # of its share is lent to a rung: most use less than theirs, and the last inherit it
+AMPLE = 1.5  # times what they need stays with the rungs to come when one borrows
 LEARNING = 2.0  # a rung can learn something in this many times what it takes to start
 SHORTEST_SECONDS = 60.0
+SHORTEST_WITH_NETWORKS = 105.0  # where columns are of kinds that all networks are made for
 LONGEST_SECONDS = 3600.0
 SECONDS_PER_1000_ROWS = {"image": 6.0, "audio": 10.0, "sequence": 6.0, "text": 6.0}
 SECONDS_PER_1000_ROWS_OF_NUMBERS = 1.0
@@ -51,16 +53,17 @@ def parse_budget(text: str | float) -> float:
 
 
 def derive_budget(rows: int, columns: Sequence[ColumnSpec]) -> tuple[float, str]:
-    """Propose a budget where none was given: a minute, and more for more rows of dearer kinds, an hour at most.
+    """Propose a budget where none was given: a minute or two, more for more rows of dearer kinds, an hour at most.
 
     Returns:
         Seconds, and the reason as a clause.
     """
     kinds = {column.kind for column in columns}
     rate = max([SECONDS_PER_1000_ROWS.get(kind, SECONDS_PER_1000_ROWS_OF_NUMBERS) for kind in kinds], default=1.0)
-    seconds = min(LONGEST_SECONDS, max(SHORTEST_SECONDS, 45.0 + rate * rows / 1000))
-    seconds = float(round(seconds / 15) * 15)
     dear = [kind for kind in SECONDS_PER_1000_ROWS if kind in kinds]
+    shortest = SHORTEST_WITH_NETWORKS if dear else SHORTEST_SECONDS
+    seconds = min(LONGEST_SECONDS, max(shortest, 45.0 + rate * rows / 1000))
+    seconds = float(round(seconds / 15) * 15)
     what = f"{rows:,} rows" + (f" with {' and '.join(dear)}" if dear else " of table")
     return seconds, f"derived from {what}; set --budget to change it"
 
@@ -105,15 +108,27 @@ def share_of(rung: Rung, later: Sequence[Rung], spec: Spec, seconds: float, need
         needed: the least seconds with which a rung can learn something.
     """
     keep = [rung, *later]
-    while True:
-        weights = sum(each.share(spec) for each in keep)
-        short = [each for each in keep if seconds * each.share(spec) / weights < needed(each)]
+    while sum(needed(each) for each in keep) > seconds:
         droppable = [each for each in keep[1:] if not each.combines]
-        if not short or not droppable:
-            share = seconds * rung.share(spec) / weights
-            spare = seconds - share - sum(needed(each) for each in keep[1:])
-            return share + max(0.0, min(MORE * share, spare))
+        if not droppable:
+            break
         keep.remove(droppable[-1])
+    share = _filled(keep, spec, seconds, needed)
+    spare = seconds - share - sum(AMPLE * needed(each) for each in keep[1:])
+    return share + max(0.0, min(MORE * share, spare))
+
+
+def _filled(keep: Sequence[Rung], spec: Spec, seconds: float, needed: Callable[[Rung], float]) -> float:
+    """Share the seconds by weight, but give no later rung less than it needs; return the share of the first."""
+    poor: list[Rung] = []
+    while True:
+        left = seconds - sum(needed(each) for each in poor)
+        free = [each for each in keep if each not in poor]
+        unit = left / sum(each.share(spec) for each in free)
+        short = [each for each in free[1:] if unit * each.share(spec) < needed(each)]
+        if not short or left <= needed(keep[0]):
+            return max(unit * keep[0].share(spec), min(left, needed(keep[0])))
+        poor += short
 
 
 def reserve_seconds(budget: float, test_rows: int, slowest_per_1000: float) -> float:
