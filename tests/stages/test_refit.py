@@ -7,7 +7,8 @@ import pytest
 
 import yunti
 from yunti.climbing import combine
-from yunti.climbing.refit import best_of, not_worth_it, parts_of, refit_seconds
+from yunti.climbing.compare import best_of
+from yunti.climbing.refit import not_worth_it, parts_of, refit_seconds
 from yunti.climbing.run import RunFolder
 from yunti.data.dataset import open_dataset
 from yunti.errors import RungError
@@ -64,9 +65,9 @@ def test_a_second_training_takes_what_the_first_took_for_each_row_and_one_start(
 
 def test_the_best_rung_so_far_follows_the_direction_of_the_metric():
     rungs = [rung("linear", score=2.0), rung("tree", score=1.0)]
-    assert best_of(rungs, TaskSpec("regression", "y", "rmse", "lower")).name == "tree"  # type: ignore[union-attr]
-    assert best_of(rungs, TaskSpec("regression", "y", "r2", "higher")).name == "linear"  # type: ignore[union-attr]
-    assert best_of([], TaskSpec("regression", "y", "r2", "higher")) is None
+    assert best_of(rungs, TaskSpec("regression", "y", "rmse", "lower")).name == "tree"
+    assert best_of(rungs, TaskSpec("regression", "y", "r2", "higher")).name == "linear"
+    assert best_of([rung("linear"), rung("tree")], TaskSpec("regression", "y", "r2", "higher")).name == "linear"
 
 
 def test_weights_follow_the_names_of_their_features():

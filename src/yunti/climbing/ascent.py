@@ -9,9 +9,9 @@ from typing import Any, final
 
 from yunti.bundle.format import about_of
 from yunti.climbing.budget import LEARNING, START_SECONDS, TORCH_START_SECONDS, Purse, reserve_seconds, share_of
-from yunti.climbing.compare import choose
+from yunti.climbing.compare import best_of, choose
 from yunti.climbing.events import Decided, RungEnded, RungProgress, RungStarted, Tell
-from yunti.climbing.refit import AGAIN, MOST_FOR_REFIT, best_of, not_worth_it, parts_of, refit_seconds
+from yunti.climbing.refit import AGAIN, MOST_FOR_REFIT, not_worth_it, parts_of, refit_seconds
 from yunti.climbing.request import Request
 from yunti.climbing.run import RunFolder
 from yunti.climbing.supervise import Act, Ending, supervise
@@ -112,8 +112,11 @@ class Ascent:
         return reserve_seconds(self.record.budget.seconds, self.record.data.split.test, slowest)
 
     def _reserve_for_refit(self) -> float:
-        best = best_of(self.trained(), self.record.task)
-        if best is None or not self.request.refit or not_worth_it(best, self.record.data.split):
+        trained = self.trained()
+        if not trained or not self.request.refit:
+            return 0.0
+        best = best_of(trained, self.record.task)
+        if not_worth_it(best, self.record.data.split):
             return 0.0
         needed = self._refit_seconds(best)
         return needed if needed <= MOST_FOR_REFIT * self.record.budget.seconds else 0.0

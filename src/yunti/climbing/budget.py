@@ -127,7 +127,7 @@ def _filled(keep: Sequence[Rung], spec: Spec, seconds: float, needed: Callable[[
         unit = left / sum(each.share(spec) for each in free)
         short = [each for each in free[1:] if unit * each.share(spec) < needed(each)]
         if not short or left <= needed(keep[0]):
-            return max(unit * keep[0].share(spec), min(left, needed(keep[0])))
+            return max(0.0, unit * keep[0].share(spec), min(left, needed(keep[0])))
         poor += short
 
 

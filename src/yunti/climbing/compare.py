@@ -60,7 +60,7 @@ def choose(
         seed: the climb's seed.
         clusters: group code of every row, where rows of a group belong together.
     """
-    best = max(records, key=lambda record: _oriented(record, task))
+    best = best_of(records, task)
     differences = {}
     tied = []
     for record in records:
@@ -90,6 +90,11 @@ def _cheapest(records: Sequence[RungRecord]) -> RungRecord:
 def seconds(record: RungRecord) -> float:
     """Seconds that training took; a rung that was not trained costs nothing."""
     return record.cost.train_seconds if record.cost else 0.0
+
+
+def best_of(records: Sequence[RungRecord], task: TaskSpec) -> RungRecord:
+    """Return the rung with the best score; of equals the first. There must be one."""
+    return max(records, key=lambda record: _oriented(record, task))
 
 
 def _oriented(record: RungRecord, task: TaskSpec) -> float:

@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from yunti.records import RungRecord, SplitRecord
-from yunti.specs import TaskSpec
 
 LEAST_MORE = 0.05  # validation rows as a share of the training rows: fewer change no model
 CLEARLY_MORE = 0.2  # from here on they are worth it even for a model that had too little time for its own rows
 MOST_FOR_REFIT = 0.2  # of the budget is kept for it
 AGAIN = "Trained anew on training and validation rows together, with all that was chosen kept."
-
-
-def best_of(trained: Sequence[RungRecord], task: TaskSpec) -> RungRecord | None:
-    """Return the rung with the best score so far."""
-    sign = 1 if task.direction == "higher" else -1
-    return max(trained, key=lambda each: sign * each.score.valid if each.score else float("-inf"), default=None)
 
 
 def parts_of(rung: RungRecord, trained: Sequence[RungRecord]) -> tuple[RungRecord, ...]:
