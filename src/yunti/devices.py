@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +41,58 @@ class Device:
 
     name: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """The place of a process among those that train together.
+
+    Args:
+        rank: its number, 0 to size − 1; 0 leads.
+        size: number of processes.
+        local: its number on its own machine: which GPU it takes.
+        host: the machine of process 0.
+        port: where process 0 listens.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local: int = 0
+    host: str = "127.0.0.1"
+    port: int = 29500
+
+
+def place_of(environment: Mapping[str, str]) -> Place:
+    """Read a process's place from what `torchrun` or SLURM's `srun` has set; a single process without either.
+
+    Args:
+        environment: names and values, such as `os.environ`.
+
+    Example:
+        >>> place_of({"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "a", "MASTER_PORT": "1234"})
+        Place(rank=1, size=2, local=1, host='a', port=1234)
+        >>> step = {"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "8", "SLURM_LOCALID": "3"}
+        >>> place_of({**step, "SLURM_STEP_NODELIST": "n[07-08]"})
+        Place(rank=3, size=8, local=3, host='n07', port=29500)
+        >>> place_of({})
+        Place(rank=0, size=1, local=0, host='127.0.0.1', port=29500)
+    """
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    host = environment.get("MASTER_ADDR", "")
+    if int(environment.get("SLURM_STEP_NUM_TASKS", "1")) > 1 and "WORLD_SIZE" not in environment:
+        # set by srun for each of its processes; a batch script itself is one process
+        names = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
+        host = host or _first_node(environment.get("SLURM_STEP_NODELIST", ""))
+    if any(name not in environment for name in names):
+        return Place()
+    rank, size, local = (int(environment[name]) for name in names)
+    return Place(rank, size, local, host or "127.0.0.1", int(environment.get("MASTER_PORT", "29500")))
+
+
+def _first_node(nodes: str) -> str:
+    """Return the first machine of SLURM's list, such as gpu[03-05,09],cpu1."""
+    first = re.match(r"([^,\[]+)(?:\[([0-9]+))?", nodes)
+    return nodes if first is None else f"{first[1]}{first[2] or ''}"
 
 
 def this_machine() -> Machine:

@@ -74,10 +74,12 @@ class Watch:
     Args:
         deadline: `time.monotonic()` at which the fit must have ended, with something usable in hand.
         report: called with the fraction done (0 to 1) and named numbers such as `loss=...`, `valid=...`, `step=...`.
+        say: called with a sentence that a person should read while the fit goes on.
     """
 
     deadline: float = float("inf")
     report: Callable[[float, dict[str, float]], None] = lambda _fraction, _numbers: None
+    say: Callable[[str], None] = lambda _sentence: None
 
     @property
     def left(self) -> float:
@@ -92,7 +94,7 @@ class Watch:
         """Return a watch for a section of the work, whose 0..1 is shown as start..stop."""
         deadline = self.deadline if seconds is None else min(self.deadline, time.monotonic() + seconds)
         report = self.report
-        return Watch(deadline, lambda fraction, numbers: report(start + (stop - start) * fraction, numbers))
+        return Watch(deadline, lambda fraction, numbers: report(start + (stop - start) * fraction, numbers), self.say)
 
 
 class Model(ABC):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, final
 
@@ -15,12 +15,14 @@ from yunti.data.encode import Encoded, Stream
 from yunti.data.table import Examples, Ragged, Table
 from yunti.errors import RungError
 from yunti.models.contract import Model, Parts, Size
-from yunti.models.objective import Objective
+from yunti.models.objective import Objective, Target
 from yunti.models.recipe import Recipe
+from yunti.models.settings import Settings
 from yunti.seeds import seed_for
 from yunti.specs import Spec
 
 Batch = dict[str, Tensor]
+Outputs = tuple[NDArray[np.int64], list[NDArray[np.float32]]]  # rows, and what the module put out for them
 
 _CHUNK = 4096  # rows encoded at once when predicting: bounds the memory of spectrograms and padded texts
 _EVALUATION_BATCH = 256
@@ -63,6 +65,20 @@ class Design:
 
 @final
 @dataclass(frozen=True)
+class Turn:
+    """One of the turns that the parts of a network take in every step, each with a loss of its own.
+
+    Args:
+        loss: from the module, a batch and its target to the mean loss of these rows.
+        learns: start of the names of the parameters that this turn changes.
+    """
+
+    loss: Callable[[nn.Module, Batch, Target], Tensor]
+    learns: str = ""
+
+
+@final
+@dataclass(frozen=True)
 class Blueprint:
     """All that tells one network rung from another.
 
@@ -71,12 +87,15 @@ class Blueprint:
         reader: makes the encoder.
         design: derives widths, depths and the recipe from rows, columns and the dial.
         assemble: makes the module; it takes a `Batch` and returns (rows, members, outputs).
+        turns: losses other than that of the task, such as those of two networks that play against each other; none
+            for the task's own.
     """
 
     name: str
     reader: Callable[[Spec], Reader]
     design: Callable[[Spec, Reader, Size], Design]
     assemble: Callable[[Mapping[str, Any], Reader, int], nn.Module]
+    turns: tuple[Turn, ...] = ()
 
 
 @final
@@ -94,10 +113,12 @@ class Network(Model):
         self.blueprint = blueprint
         self.reader = blueprint.reader(spec)
         self.objective = Objective(spec.task)
+        self.settings = Settings()
         self.flops = 0.0
         self._design: Design | None = None
         self._module: nn.Module | None = None
         self._plan: dict[str, Any] = {}
+        self.history: list[dict[str, float]] = []
 
     def prepare(self, train: Examples, like: Objective | None = None) -> None:
         """Fit a new encoder and the target's scale on training rows, and make the untrained module.
@@ -115,11 +136,19 @@ class Network(Model):
     def resize(self, size: Size) -> None:
         """Make the untrained module anew for another dial; encoder and scale stay as they were fitted."""
         self.size = size
-        design = self.blueprint.design(self.spec, self.reader, size)
+        derived = self.blueprint.design(self.spec, self.reader, size)
+        shape = self.settings.shape(derived.shape, self.blueprint.name)
+        design = Design(shape, self.settings.recipe(derived.recipe), derived.reasons)
         self.objective.smoothing = design.recipe.smoothing
         torch.manual_seed(seed_for(self.spec.seed, self.blueprint.name, "weights"))
         self._take(design)
         self._plan = {**_explained(design), "dial": size.dial, "parameters": self.parameters}
+
+    def adopt(self, state: Mapping[str, Tensor]) -> None:
+        """Take whole weights into a module that no engine has changed, as one that was sharded for training was."""
+        assert self._design is not None
+        self._take(self._design)
+        self.module.load_state_dict(state)
 
     @property
     def module(self) -> nn.Module:
@@ -157,13 +186,17 @@ class Network(Model):
                 batch[name], batch[f"{name}.mask"] = torch.from_numpy(padded), torch.from_numpy(mask)
             else:
                 batch[name] = torch.from_numpy(values[rows])
-        if self.spec.device == "cpu":
-            return batch
-        return {name: tensor.to(self.spec.device, non_blocking=True) for name, tensor in batch.items()}
+        return moved(batch, self.spec.device)
 
-    def loss(self, batch: Batch, target: Tensor) -> Tensor:
-        """Return the mean loss of a batch; `target` as `Objective.encode` gives it."""
-        return self.objective.loss(self.module(batch), target.to(self.spec.device))
+    def loss(self, batch: Batch, target: Target, forward: Callable[[Batch], Tensor] | None = None) -> Tensor:
+        """Return the mean loss of a batch.
+
+        Args:
+            batch: rows as `batch` gives them.
+            target: their answers as `Objective.encode` gives them, on the network's device.
+            forward: what stands for the module while it is trained, such as its compiled form.
+        """
+        return self.objective.loss((forward or self.module)(batch).float(), target)
 
     def predict(self, table: Table) -> NDArray[np.float32 | np.float64]:
         """Predict every row, some thousand at a time."""
@@ -175,16 +208,32 @@ class Network(Model):
 
     def predict_encoded(self, encoded: Encoded) -> NDArray[np.float32 | np.float64]:
         """Predict rows that were encoded before."""
+        return self.answers([self.outputs_of(encoded)])
+
+    def outputs_of(self, encoded: Encoded, first: int = 0, every: int = 1) -> Outputs:
+        """Return what the module puts out for these rows, or for every so manieth batch of them from the first.
+
+        Args:
+            encoded: rows.
+            first: batch to begin with.
+            every: 1 for all batches, 2 for every other one, and so on.
+        """
         self.module.eval()
-        order, outputs = [], []
+        order: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
+        outputs: list[NDArray[np.float32]] = []
         with torch.inference_mode():
-            for rows in _by_length(encoded):
+            for rows in list(_by_length(encoded))[first::every]:
                 order.append(rows)
                 outputs.append(self.module(self.batch(encoded, rows)).float().cpu().numpy())
-        if not order:
+        return np.concatenate(order), outputs
+
+    def answers(self, parts: Sequence[Outputs]) -> NDArray[np.float32 | np.float64]:
+        """Return predictions in the order of the rows, of all that `outputs_of` returned."""
+        outputs = [each for _, some in parts for each in some]
+        if not outputs:
             return self.objective.decode(np.zeros((0, 1, self.spec.outputs), dtype=np.float32))
         answers = self.objective.decode(np.concatenate(outputs))
-        return answers[np.argsort(np.concatenate(order))]
+        return answers[np.argsort(np.concatenate([order for order, _ in parts]))]
 
     @property
     def parameters(self) -> int:
@@ -262,6 +311,15 @@ def pad(values: Ragged, rows: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[
     padded = np.zeros((*mask.shape, *values.values.shape[1:]), dtype=kind)
     padded[mask] = values.values[(starts[:, None] + np.arange(longest))[mask]]
     return padded, mask
+
+
+def moved(batch: Batch, device: str) -> Batch:
+    """Return a batch on a device; to a GPU it goes by pinned memory, while the GPU still works on what came before."""
+    if device == "cpu":
+        return batch
+    if torch.device(device).type == "cuda":
+        return {name: tensor.pin_memory().to(device, non_blocking=True) for name, tensor in batch.items()}
+    return {name: tensor.to(device) for name, tensor in batch.items()}
 
 
 def row_count(encoded: Encoded) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -17,6 +18,25 @@ _SKEWED = (
     4.0  # an exponential distribution has skewness 2: only clearly heavier tails are worth the bias of a logarithm
 )
 _CALIBRATION_ROWS = 100
+
+
+@final
+@dataclass(frozen=True)
+class Mixed:
+    """The answers of rows that were mixed two by two (mixup).
+
+    Args:
+        first: shape (rows,).
+        second: shape (rows,), those of the rows that were mixed in.
+        share: of the first, 0 to 1.
+    """
+
+    first: Tensor
+    second: Tensor
+    share: float
+
+
+Target = Tensor | Mixed
 
 
 @final
@@ -64,13 +84,16 @@ class Objective:
         values = np.asarray(target, dtype=np.float64)
         return (((np.log1p(values) if self._log else values) - self._centre) / self._scale).astype(np.float32)
 
-    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
+    def loss(self, outputs: Tensor, target: Target) -> Tensor:
         """Return the mean loss.
 
         Args:
             outputs: shape (rows, members, outputs); every member answers for itself.
-            target: shape (rows,), as `encode` gives it.
+            target: shape (rows,), as `encode` gives it; or two of them, mixed.
         """
+        if isinstance(target, Mixed):
+            first, second = self.loss(outputs, target.first), self.loss(outputs, target.second)
+            return target.share * first + (1 - target.share) * second
         members = outputs.shape[1]
         wanted = target[:, None].expand(-1, members)
         if not self.is_classification:

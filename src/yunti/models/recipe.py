@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, final
 
-ScheduleName = Literal["wsd", "one-cycle", "cosine"]
-OptimiserName = Literal["adamw", "muon"]
+ScheduleName = Literal["wsd", "cosine", "linear", "constant"]
+OptimiserName = Literal["adamw", "adam", "sgd", "muon"]
 
 
 @final
@@ -26,6 +26,8 @@ class Augment:
         stretch: a sound or sequence is played faster or slower by up to this share.
         noise: standard deviation of noise added to spectrograms and sequences, which have unit deviation.
         drop: share of a text's tokens that are hidden as unknown.
+        mixup: α of Beta(α, α), by which two rows of a batch and their answers are mixed (Zhang et al., 2018, mixup,
+            arXiv 1710.09412); what can be mixed are numbers, pictures, sounds and sequences.
     """
 
     shift: float = 0.0
@@ -37,6 +39,7 @@ class Augment:
     stretch: float = 0.0
     noise: float = 0.0
     drop: float = 0.0
+    mixup: float = 0.0
 
 
 @final
@@ -48,13 +51,19 @@ class Recipe:
         batch: rows a step.
         epochs: times that every training row is seen.
         learning_rate: its peak.
-        weight_decay: decoupled decay of weight matrices (Loshchilov and Hutter, 2019).
-        optimiser: "adamw", or "muon" for hidden matrices and convolutions with AdamW for the rest.
+        weight_decay: decay of weight matrices: decoupled with "adamw" and "muon" (Loshchilov and Hutter, 2019), an
+            L2 penalty of half as much with "adam" and "sgd".
+        l1: factor on the sum of the absolute values of weight matrices, added to the loss.
+        optimiser: "adamw"; "adam"; "sgd" with Nesterov's momentum; or "muon" for hidden matrices and convolutions with
+            AdamW for the rest.
+        momentum: of "sgd" and of "muon".
         schedule: how the learning rate rises and falls.
         warmup: share of the steps over which it rises.
         decay: share of the steps over which it falls to zero ("wsd").
         smoothing: label smoothing (Szegedy et al., 2016).
         clip: most that the norm of the gradient may be.
+        average: decay of the moving average of the weights that is judged and kept (Polyak and Juditsky, 1992), such
+            as 0.999; 0 keeps the weights themselves.
         patience: share of the planned evaluations without a better score after which training ends early.
         rates: (part of a parameter's name, factor on its learning rate); the first that matches counts.
         augment: changes to training rows.
@@ -64,12 +73,15 @@ class Recipe:
     epochs: float
     learning_rate: float
     weight_decay: float = 0.01
+    l1: float = 0.0
     optimiser: OptimiserName = "adamw"
+    momentum: float = 0.95
     schedule: ScheduleName = "wsd"
     warmup: float = 0.05
     decay: float = 0.4
     smoothing: float = 0.0
     clip: float = 1.0
+    average: float = 0.0
     patience: float = 0.35
     rates: tuple[tuple[str, float], ...] = ()
     augment: Augment = Augment()

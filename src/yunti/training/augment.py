@@ -15,6 +15,7 @@ from yunti.data.tokens import PADDING, UNKNOWN
 from yunti.models.layers import Batch
 from yunti.models.recipe import Augment
 
+MIXED = ("numbers", "image.", "audio.", "sequence.", "features.")  # what mixup can mix: tokens and codes it cannot
 _MIRROR_ROWS = 6000
 
 

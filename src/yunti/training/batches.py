@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from yunti.seeds import generator
+
 _POOL = 50  # batches whose rows are sorted by length together: little padding, and still a random mixture
 
 
-def endless(
-    rows: int, batch: int, lengths: NDArray[np.int64] | None, random: np.random.Generator
-) -> Iterator[NDArray[np.int64]]:
-    """Give batches for ever, every row once an epoch; rows of like length stand together where lengths are given.
+@final
+class Batches:
+    """Which rows every step takes: every row once an epoch, in an order that only seed and epoch decide.
+
+    What a step takes depends on nothing that happened before it, so a training that goes on from a checkpoint needs
+    its step alone.
 
     Args:
         rows: number of rows.
         batch: rows a step; the last batch of an epoch takes the rest unless that is less than half a batch.
-        lengths: shape (rows,), or None.
-        random: decides on the order.
+        lengths: shape (rows,), or None; rows of like length stand together where they are given.
+        seed: and `name`: decide on the order.
+        name: whose batches they are.
     """
-    while True:
-        yield from _epoch(rows, batch, lengths, random)
+
+    def __init__(self, rows: int, batch: int, lengths: NDArray[np.int64] | None, seed: int, name: str) -> None:
+        self._rows, self._batch, self._lengths = rows, batch, lengths
+        self._seed, self._name = seed, name
+        self.per_epoch = steps_per_epoch(rows, batch)
+        self._epoch = -1
+        self._order: list[NDArray[np.int64]] = []
+
+    def at(self, step: int) -> NDArray[np.int64]:
+        """Return the rows of a step, 0-based."""
+        epoch, place = divmod(step, self.per_epoch)
+        if epoch != self._epoch:
+            random = generator(self._seed, self._name, "batches", str(epoch))
+            self._order, self._epoch = _epoch(self._rows, self._batch, self._lengths, random), epoch
+        return self._order[place]
 
 
 def steps_per_epoch(rows: int, batch: int) -> int:

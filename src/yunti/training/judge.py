@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -12,6 +14,7 @@ from yunti.data.encode import Encoded
 from yunti.errors import RungError
 from yunti.models.network import Network
 from yunti.tasks.task import score
+from yunti.training.group import ALONE, Group, like
 
 # metrics that count rows: their differences below a fraction of the standard error are noise, so log-loss decides
 _COUNTING = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc")
@@ -27,10 +30,12 @@ class Judge:
         network: the network that is trained.
         encoded: validation rows, encoded.
         target: their answers.
+        group: the processes that share the work.
     """
 
-    def __init__(self, network: Network, encoded: Encoded, target: NDArray[Any]) -> None:
+    def __init__(self, network: Network, encoded: Encoded, target: NDArray[Any], group: Group = ALONE) -> None:
         self._network = network
+        self._group = group
         self._encoded = encoded
         self._target = target
         self._spec = network.spec.task
@@ -47,7 +52,7 @@ class Judge:
         if not self.judges:
             self._best, self.best_step = _copy(self._network), step
             return True
-        predictions = self._network.predict_encoded(self._encoded)
+        predictions = self._predict()
         self.since_best += 1
         if not np.isfinite(predictions).all():
             return False
@@ -75,6 +80,32 @@ class Judge:
     def restore_best(self) -> None:
         """Put the best weights back into the network, or those it began with."""
         self._network.module.load_state_dict(self._best)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the best weights, and what they predicted, for a checkpoint."""
+        kept = {f"best/{name}": value for name, value in self._best.items()}
+        return kept if self.predictions is None else {**kept, "predictions": torch.from_numpy(self.predictions)}
+
+    def facts(self) -> dict[str, Any]:
+        """Return what else a checkpoint keeps."""
+        merit = None if self.best_step < 0 else list(self._merit)
+        return {"merit": merit, "best_step": self.best_step, "since_best": self.since_best, "score": self.score}
+
+    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Take back what `tensors` and `facts` returned."""
+        self._best = {name: like(tensors[f"best/{name}"], value) for name, value in self._best.items()}
+        self.predictions = tensors["predictions"].numpy() if "predictions" in tensors else None
+        self._merit = (-np.inf, -np.inf) if facts["merit"] is None else (facts["merit"][0], facts["merit"][1])
+        self.best_step, self.since_best = int(facts["best_step"]), int(facts["since_best"])
+        self.score = float(facts["score"])
+
+    def _predict(self) -> NDArray[Any]:
+        """Predict the validation rows; processes that all hold the network share them out."""
+        if self._group.is_alone or self._group.sharded:
+            return self._network.predict_encoded(self._encoded)
+        place = self._group.place
+        parts = self._group.gather(self._network.outputs_of(self._encoded, place.rank, place.size))
+        return self._network.answers(parts)
 
     def _merit_of(self, predictions: NDArray[Any]) -> tuple[float, float]:
         oriented = self.score if self._spec.direction == "higher" else -self.score

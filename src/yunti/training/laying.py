@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-import os
-import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, final
 
@@ -14,29 +15,34 @@ from numpy.typing import NDArray
 
 from yunti.data.encode import Encoded
 from yunti.data.table import Examples
-from yunti.devices import cores
 from yunti.errors import RungError
 from yunti.models.contract import Size, Watch
-from yunti.models.network import Network, row_lengths
+from yunti.models.network import Network
 from yunti.models.objective import Objective
 from yunti.models.recipe import Augment
-from yunti.seeds import generator
 from yunti.training.augment import mirror_keeps_answers
-from yunti.training.batches import endless
+from yunti.training.checkpoint import Snapshot
 from yunti.training.config import Steps, exactly, plan_steps
-from yunti.training.flops import flops_per_row
+from yunti.training.group import Group, is_sharded
 from yunti.training.judge import Judge
-from yunti.training.optimisers import optimisers_for, set_rate, update
+from yunti.training.measuring import (
+    Sample,
+    checked_rate,
+    micro_batch,
+    pace_of,
+    row_flops,
+    sample_of,
+    threads_for,
+    worth_compiling,
+)
 from yunti.training.pace import Memory, Pace
 from yunti.training.pilot import RESERVE_SECONDS
+from yunti.training.precision import Precision, choose_precision, peak_flops
 
-_SAMPLES = (64, 1024)  # rows encoded to measure the pace; few where a pretrained model reads them slowly
-_TIMED_STEPS = 4
-_COUNTED_ROWS = 32
+_FORM = 1  # of checkpoints: raise it where an older one can no longer be gone on from
 _LEAST_SHARE = 0.2  # of the recipe: a smaller network that sees more of it learns more
 _LEAST_DIAL = 0.25
 _WORTH_SHRINKING = 1.2  # times as much of the recipe: less is not worth the width
-_SMALL_STEP_FLOPS = 4e8  # some ten milliseconds of one core
 
 
 @final
@@ -58,12 +64,44 @@ class Again:
 @final
 @dataclass(frozen=True)
 class Plan:
-    """The steps that are planned, the pace they are planned with, and whether they fit the time."""
+    """Steps, the pace they are planned with, whether they fit the time, and the share of the recipe at first."""
 
     steps: Steps
     pace: Pace
-    memory: Memory
     fits: bool = True
+    first: float = 1.0
+
+
+@final
+@dataclass(frozen=True)
+class Layout:
+    """All that is decided before the first step; a training that goes on from a checkpoint takes it from there.
+
+    Args:
+        steps: what is planned.
+        pace: the pace that the plan was made with.
+        dial: the size that the network has in the end.
+        learning_rate: its peak.
+        precision: what products are computed in.
+        micro: rows that go through the network at once.
+        compiled: whether the network is compiled.
+        threads: of each operation.
+    """
+
+    steps: Steps
+    pace: Pace
+    dial: float
+    learning_rate: float
+    precision: Precision
+    micro: int
+    compiled: bool
+    threads: int
+
+    @staticmethod
+    def restored(facts: Mapping[str, Any]) -> Layout:
+        """Take back what `asdict` made of a layout."""
+        parts = {"steps": Steps, "pace": Pace, "precision": Precision}
+        return Layout(**{name: parts[name](**value) if name in parts else value for name, value in facts.items()})
 
 
 @final
@@ -75,22 +113,36 @@ class Material:
         train: the encoded rows.
         target: their answers, as the loss takes them.
         judge: holds the validation rows and the best weights.
-        steps: what is planned.
+        layout: what was decided.
         augment: the recipe's changes to rows, less those that the data forbid.
         memory: what is remembered of the pace on this machine.
-        pace: the pace that the plan was made with.
+        group: the processes that train together.
+        peak: operations a second that this machine reaches in a matrix product.
+        key: tells trainings apart, so that none goes on from the checkpoint of another.
+        saved: the checkpoint to go on from, if it is one of this training.
     """
 
     train: Encoded
     target: NDArray[Any]
     judge: Judge
-    steps: Steps
+    layout: Layout
     augment: Augment
     memory: Memory
-    pace: Pace
+    group: Group
+    peak: float
+    key: str
+    saved: Snapshot | None
 
 
-def lay_out(network: Network, train: Examples, valid: Examples, watch: Watch, again: Again | None = None) -> Material:
+def lay_out(
+    network: Network,
+    train: Examples,
+    valid: Examples,
+    watch: Watch,
+    group: Group,
+    again: Again | None = None,
+    saved: Snapshot | None = None,
+) -> Material:
     """Plan the steps of a prepared network and encode what they need.
 
     Args:
@@ -98,70 +150,152 @@ def lay_out(network: Network, train: Examples, valid: Examples, watch: Watch, ag
         train: the rows to learn from.
         valid: the rows to judge by; there may be none.
         watch: the time there is.
+        group: the processes that train together.
         again: what an earlier training chose and this one keeps; None plans as many steps as suit recipe and time.
+        saved: a checkpoint, whose layout is taken if it is one of this training.
 
     Raises:
         RungError: nothing useful fits the time.
     """
-    measured = _sample(network, train, watch)
-    plan = _plan(network, measured, len(train), len(valid), watch, again)
+    key = _key(network, train, valid, again)
+    if saved is not None and saved.facts["key"] != key:
+        saved = None
+    if saved is None:
+        layout = group.agree(_decide(network, train, len(valid), watch, again))
+        _put(network, layout)
+    else:
+        layout = Layout.restored(saved.facts["layout"])
+        _put(network, layout)
+        network.note(**saved.facts["plan"])
+        network.flops = row_flops(network, sample_of(network, train, watch))
+    torch.set_num_threads(layout.threads)
+    steps = layout.steps
+    used, looked = train.take(slice(0, steps.rows)), valid.take(slice(0, steps.judged))
+    augment = _augment(network, used, None if again is None else again.mirror)
+    sharded = not group.is_alone and is_sharded(network)
+    group = replace(group, sharded=sharded)
+    return Material(
+        network.encode(used.table),
+        network.objective.encode(used.target),
+        Judge(network, network.encode(looked.table), looked.target, group),
+        layout,
+        augment,
+        _memory(network),
+        group,
+        peak_flops(network.spec.device, layout.precision.name),
+        key,
+        saved,
+    )
+
+
+def _decide(network: Network, train: Examples, valid_rows: int, watch: Watch, again: Again | None) -> Layout:
+    """Decide on size, steps, precision, rows at once, compilation and rate, and note why."""
+    engine = network.settings.engine
+    sample = sample_of(network, train, watch)
+    precision = choose_precision(network.spec.device, engine.precision)
+    plan = _choose(network, sample, precision, (len(train), valid_rows), watch, again)
+    micro, why_micro = micro_batch(network, sample, engine.micro_batch)
+    seconds = min(plan.steps.total * plan.pace.step_seconds, watch.left)
+    compiled, why_compiled = worth_compiling(network, sample, precision, plan.pace.step_seconds, seconds)
+    rate, why_rate = network.recipe.learning_rate, ""
+    if engine.rate_check and again is None:
+        rate, why_rate = checked_rate(network, sample, precision, plan.steps.total)
+    reasons = {
+        "precision": (precision.name, precision.reason),
+        "micro_batch": (micro, why_micro),
+        "compiled": (compiled, why_compiled),
+        "threads": (torch.get_num_threads(), "one where a step is so small that sharing it costs more than it saves"),
+    }
+    layout = Layout(plan.steps, plan.pace, network.size.dial, rate, precision, micro, compiled, torch.get_num_threads())
+    _note(network, plan, again)
+    network.note(**{name: {"value": value, "reason": reason} for name, (value, reason) in reasons.items()})
+    if why_rate:
+        network.note(learning_rate={"value": rate, "reason": why_rate})
+    return layout
+
+
+def _put(network: Network, layout: Layout) -> None:
+    """Give the network the size and the rate of a layout; what was noted stays."""
+    noted = network.plan
+    settings = network.settings
+    if layout.learning_rate != network.recipe.learning_rate:
+        training = {**settings.training, "learning_rate": layout.learning_rate}
+        network.settings = replace(settings, training=training)
+    flops = network.flops
+    network.resize(Size(layout.dial))
+    network.flops = flops
+    network.note(**noted)
+
+
+def _note(network: Network, plan: Plan, again: Again | None) -> None:
+    steps, dial = plan.steps, network.size.dial
+    if dial < network.settings.dial:
+        reason = f"at full size the time would hold {plan.first:.1%} of the recipe"
+        network.note(dial={"value": dial, "reason": reason})
+    network.note(steps={"value": steps.total, "reason": steps.reason}, rows=steps.rows)
+    if again is None and (steps.share < 1 or dial < network.settings.dial):
+        size = f" at {dial:.0%} of its width" if dial < network.settings.dial else ""
+        short = f"shortened to {steps.share:.1%} of its recipe{size} to fit the time: {steps.total:,} steps"
+        network.note(shortened=short)
+
+
+def _choose(
+    network: Network, sample: Sample, precision: Precision, rows: tuple[int, int], watch: Watch, again: Again | None
+) -> Plan:
+    """Plan the steps, with a narrower network where the time holds too little of the recipe."""
+    plan = _plan(network, sample, precision, rows, watch, again)
     first = plan.steps.share
     while again is None and (smaller := _smaller(network.size.dial, plan)) is not None:
         wider, dial = plan, network.size
         network.resize(Size(smaller))
-        plan = _plan(network, measured, len(train), len(valid), watch, again)
+        plan = _plan(network, sample, precision, rows, watch, again)
         if wider.fits and plan.steps.share < _WORTH_SHRINKING * wider.steps.share:  # width is not what costs the time
             network.resize(dial)
-            plan = _plan(network, measured, len(train), len(valid), watch, again)
+            plan = _plan(network, sample, precision, rows, watch, again)
             break
-    steps = plan.steps
-    if network.size.dial < 1:
-        reason = f"at full size the time would hold {first:.1%} of the recipe"
-        network.note(dial={"value": network.size.dial, "reason": reason})
-    network.note(steps={"value": steps.total, "reason": steps.reason}, rows=steps.rows)
-    if again is None and (steps.share < 1 or network.size.dial < 1):
-        size = f" at {network.size.dial:.0%} of its width" if network.size.dial < 1 else ""
-        short = f"shortened to {steps.share:.1%} of its recipe{size} to fit the time: {steps.total:,} steps"
-        network.note(shortened=short)
-    used, looked = train.take(slice(0, steps.rows)), valid.take(slice(0, steps.judged))
-    return Material(
-        network.encode(used.table),
-        network.objective.encode(used.target),
-        Judge(network, network.encode(looked.table), looked.target),
-        steps,
-        _augment(network, used, None if again is None else again.mirror),
-        plan.memory,
-        plan.pace,
-    )
+    return replace(plan, first=first)
 
 
 def _plan(
-    network: Network,
-    measured: tuple[Examples, Encoded, float],
-    rows: int,
-    valid_rows: int,
-    watch: Watch,
-    again: Again | None,
+    network: Network, sample: Sample, precision: Precision, rows: tuple[int, int], watch: Watch, again: Again | None
 ) -> Plan:
     """Plan the steps of the network as it is: with the pace that is remembered, or else measured."""
-    sample, encoded, encode_seconds = measured
-    recipe = network.recipe
-    facts = {"rung": network.blueprint.name, "spec": asdict(network.spec), "recipe": asdict(recipe)}
-    memory = Memory({**facts, "dial": network.size.dial})
-    network.flops = _flops(network, encoded, sample)
+    recipe, (train_rows, valid_rows) = network.recipe, rows
+    memory = _memory(network)
+    network.flops = row_flops(network, sample)
     torch.set_num_threads(threads_for(network.flops * recipe.batch))
-    pace = memory.pace or _measure(network, encoded, sample, encode_seconds)
-    if again is not None:
-        return Plan(exactly(recipe, rows, again.steps), pace, memory)
     seconds = watch.left - RESERVE_SECONDS
+    pace = memory.pace or pace_of(network, sample, precision)
+    if again is not None:
+        return Plan(exactly(recipe, train_rows, again.steps), pace)
     try:
-        steps = plan_steps(recipe, rows, valid_rows, pace, seconds, memory.share_for(seconds))
+        steps = plan_steps(recipe, train_rows, valid_rows, pace, seconds, memory.share_for(seconds))
     except RungError:
         if network.size.dial <= _LEAST_DIAL:
             raise
-        return Plan(exactly(recipe, rows, 1), pace, memory, fits=False)
+        return Plan(exactly(recipe, train_rows, 1), pace, fits=False)
     memory.remember(pace, seconds if np.isfinite(seconds) else None, steps.share)
-    return Plan(steps, pace, memory)
+    return Plan(steps, pace)
+
+
+def _memory(network: Network) -> Memory:
+    facts = {"rung": network.blueprint.name, "spec": asdict(network.spec), "recipe": asdict(network.recipe)}
+    return Memory({**facts, "model": dict(network.settings.model), "dial": network.size.dial})
+
+
+def _key(network: Network, train: Examples, valid: Examples, again: Again | None) -> str:
+    """Tell trainings apart: by network, settings, rows and versions."""
+    facts = {
+        "rung": network.blueprint.name,
+        "spec": asdict(network.spec),
+        "settings": asdict(network.settings),
+        "again": None if again is None else [again.steps, again.mirror],
+        "versions": [_FORM, torch.__version__],
+    }
+    state = hashlib.blake2b(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=16)
+    for examples in (train, valid):
+        state.update(np.ascontiguousarray(examples.target).tobytes())
+    return state.hexdigest()
 
 
 def _smaller(dial: float, plan: Plan) -> float | None:
@@ -173,61 +307,6 @@ def _smaller(dial: float, plan: Plan) -> float | None:
         return None
     halvings = math.ceil(math.log2(_LEAST_SHARE / plan.steps.share)) if plan.fits else math.inf
     return max(_LEAST_DIAL, round(dial * 2 ** (-halvings / 2), 4))
-
-
-def threads_for(flops: float) -> int:
-    """Return the threads for steps of so many operations: all cores, or one where handing out the work costs more.
-
-    `OMP_NUM_THREADS` bounds it, as everywhere. The rule looks at no clock, so that equal runs add in equal order.
-
-    Args:
-        flops: operations of a step.
-    """
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    most = int(asked) if asked.isdigit() and int(asked) > 0 else cores()
-    return most if flops > _SMALL_STEP_FLOPS else 1
-
-
-def _sample(network: Network, train: Examples, watch: Watch) -> tuple[Examples, Encoded, float]:
-    for rows in _SAMPLES:
-        sample = train.take(slice(0, rows))
-        began = time.monotonic()
-        encoded = network.encode(sample.table)
-        seconds = (time.monotonic() - began) / max(1, len(sample))
-        if seconds * _SAMPLES[-1] > 0.05 * watch.left:
-            break
-    return sample, encoded, seconds
-
-
-def _measure(network: Network, encoded: Encoded, sample: Examples, encode_seconds: float) -> Pace:
-    """Time some steps on weights that are thrown away."""
-    recipe = network.recipe
-    state = {name: tensor.clone() for name, tensor in network.module.state_dict().items()}
-    optimisers = optimisers_for(network.module, recipe)
-    set_rate(optimisers, 1e-3)
-    target = network.objective.encode(sample.target)
-    batches = endless(len(sample), recipe.batch, row_lengths(encoded), generator(0, "pace"))
-    began = time.monotonic()
-    for place in range(_TIMED_STEPS + 1):
-        rows = next(batches)
-        torch.autograd.backward(network.loss(network.batch(encoded, rows), torch.from_numpy(target[rows])))
-        update(optimisers, network.module, recipe.clip)
-        if place == 0:
-            began = time.monotonic()  # the first step also prepares kernels and the optimiser's state
-    step_seconds = (time.monotonic() - began) / _TIMED_STEPS
-    began = time.monotonic()
-    network.predict_encoded(encoded)
-    predict_seconds = (time.monotonic() - began) / len(sample)
-    network.module.load_state_dict(state)
-    # a batch of a small sample may be smaller than the batches to come
-    scale = recipe.batch / min(recipe.batch, len(sample))
-    return Pace(step_seconds * scale, predict_seconds, encode_seconds)
-
-
-def _flops(network: Network, encoded: Encoded, sample: Examples) -> float:
-    rows = np.arange(min(_COUNTED_ROWS, len(sample)))
-    target = torch.from_numpy(network.objective.encode(sample.target)[rows])
-    return flops_per_row(network, network.batch(encoded, rows), target)
 
 
 def _augment(network: Network, train: Examples, mirror: bool | None) -> Augment:

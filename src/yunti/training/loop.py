@@ -1,150 +1,290 @@
-"""The loop that trains every network: planned steps, evaluations on the way, the best weights kept."""
+"""The loop that trains every network, read from top to bottom in `Descent.run`."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+import time
+from dataclasses import asdict
+from typing import Any, final
 
 import torch
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from yunti.data.table import Examples
 from yunti.errors import RungError
 from yunti.models.contract import Watch
-from yunti.models.network import Network, row_count, row_lengths
-from yunti.seeds import generator, seed_for
-from yunti.training.augment import augmented
-from yunti.training.batches import endless
-from yunti.training.judge import Judge
-from yunti.training.laying import Again, Material, lay_out
-from yunti.training.optimisers import optimisers_for, set_rate, update
+from yunti.models.network import Batch, Network, Turn
+from yunti.models.objective import Target
+from yunti.seeds import seed_for
+from yunti.training.average import Average
+from yunti.training.checkpoint import Keeper, Snapshot
+from yunti.training.feed import Feed, Part
+from yunti.training.group import Team, like, whole
+from yunti.training.laying import Material
+from yunti.training.optimisers import advance, norm_of, optimisers_for, pack, penalise, set_rate, unpack
 from yunti.training.pace import Pace
-from yunti.training.pilot import News, Pilot
+from yunti.training.pilot import Health, News, Pilot
+from yunti.training.randomness import generators, set_generators
 from yunti.training.schedules import Course
 
-_PREPARED = 0.05  # share of the progress that fitting the encoder and encoding count for
 _MOST_RESCUES = 2
+_READ_EVERY = {"cpu": 1}  # steps after which losses are read; a GPU must not wait for every one
+_READ_EVERY_ON_GPU = 10
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
-def fit(network: Network, train: Examples, valid: Examples, watch: Watch) -> None:
-    """Train a network, from fitting its encoder to keeping its best weights. See `yunti.training.train`."""
-    judge, notes = _run(network, train, valid, watch)
-    if judge.predictions is not None:
-        network.objective.calibrate(judge.predictions, valid.target[: len(judge.predictions)])
-    network.note(best_step=judge.best_step + 1, temperature=network.objective.temperature, **notes)
-    watch.tell(1.0)
+@final
+class Descent:
+    """One training: gradient descent over planned steps, from the first or from a checkpoint.
 
-
-def refit(network: Network, rows: Examples, watch: Watch) -> None:
-    """Train a trained network anew on other rows, as often through them as led to its best weights.
-
-    Nothing is chosen any more, so there are no validation rows: the learning rate falls to zero over exactly these
-    steps, the last weights stay, and so does the temperature.
-
-    Raises:
-        RungError: the time did not hold all steps; the network must not be used then.
+    Args:
+        network: prepared.
+        material: the encoded rows, the plan, and the judge.
+        watch: the time there is, and whom to tell.
+        keeper: keeps checkpoints; None keeps none.
     """
-    before, objective = network.plan, network.objective
-    if before["rows"] < network.spec.rows:
-        got = f"{before['rows']:,} of {network.spec.rows:,}"
-        raise RungError(network.blueprint.name, "it must have learned from all rows", got, "leave the refit out")
-    steps = max(1, round(before["best_step"] * len(rows) / network.spec.rows))
-    mirror = before["mirror"]["value"] if "mirror" in before else None
-    _, notes = _run(network, rows, rows.take(slice(0, 0)), watch, Again(steps, mirror, objective))
-    if notes["steps_taken"] < steps:
-        got = f"{notes['steps_taken']} did"
-        raise RungError(network.blueprint.name, f"{steps} steps must fit the time", got, "give a larger budget")
-    if "rescued" in notes:
-        raise RungError(
-            network.blueprint.name, "its loss must stay a number", "it did not", "the first training is kept"
+
+    def __init__(self, network: Network, material: Material, watch: Watch, keeper: Keeper | None) -> None:
+        recipe, layout, group = network.recipe, material.layout, material.group
+        self.network, self.material, self.watch, self.keeper, self.group = network, material, watch, keeper, group
+        self.step, self.peak = 0, 1.0
+        self.team = Team(network.module, group, layout.precision, network.settings.engine.recompute)
+        self.forward = torch.compile(self.team.forward) if layout.compiled else self.team.forward
+        self.turns = [_Turn(turn, network, self.forward) for turn in network.blueprint.turns or (_own(network),)]
+        self.feed = Feed(network, material.train, material.target, material.augment, layout.micro, group)
+        self.scaler = torch.amp.GradScaler(
+            torch.device(network.spec.device).type, enabled=layout.precision.needs_scaling
         )
-    network.objective.temperature = objective.temperature
-    network.note(**{**before, "steps_taken": notes["steps_taken"], "rows": network.plan["rows"]})
-    watch.tell(1.0)
+        self.course = Course(recipe, layout.steps.total)
+        self.average = Average(network.module, recipe.average)
+        self.health = Health()
+        self.pilot = Pilot(self.course, material.judge, recipe, layout.steps, watch, group)
+        self.news = News(watch, layout.steps, network.flops, material.peak)
+        torch.manual_seed(seed_for(network.spec.seed, network.blueprint.name, "dropout", str(group.place.rank)))
 
-
-def _run(
-    network: Network, train: Examples, valid: Examples, watch: Watch, again: Again | None = None
-) -> tuple[Judge, dict[str, Any]]:
-    network.prepare(train, None if again is None else again.objective)
-    watch.tell(0.01)
-    torch.set_flush_denormal(True)  # numbers near zero slow a processor down a hundredfold and change no score
-    try:
-        material = lay_out(network, train, valid, watch, again)
-        watch.tell(_PREPARED, step=0)
-        notes = descend(network, material, watch.part(_PREPARED, 1.0))
-    finally:
-        torch.set_flush_denormal(False)  # whoever called counts with denormal numbers, as everywhere
-    judge = material.judge
-    if not judge.has_best:
-        raise RungError(network.blueprint.name, "its predictions must be numbers", "none were", "leave this rung out")
-    judge.restore_best()
-    return judge, notes
-
-
-def descend(network: Network, material: Material, watch: Watch) -> dict[str, Any]:
-    """Take the planned steps; return what came to pass, for the plan."""
-    recipe, steps, judge, module = network.recipe, material.steps, material.judge, network.module
-    seed, name = network.spec.seed, network.blueprint.name
-    batches = endless(
-        row_count(material.train), recipe.batch, row_lengths(material.train), generator(seed, name, "batches")
-    )
-    random = torch.Generator().manual_seed(seed_for(seed, name, "augment"))
-    torch.manual_seed(seed_for(seed, name, "dropout"))
-    optimisers = optimisers_for(module, recipe)
-    course = Course(recipe, steps.total)
-    pilot, news = Pilot(course, judge, recipe, steps, watch), News(watch, steps.per_epoch)
-    step, peak = 0, 1.0
-
-    while step < course.total:
-        rows = next(batches)
-        batch = augmented(network.batch(material.train, rows), network.reader.streams, material.augment, random)
-        target = torch.from_numpy(material.target[rows])
-
-        module.train()
-        factor = peak * course.factor(step)
-        set_rate(optimisers, factor)
-        loss = network.loss(batch, target)
-        torch.autograd.backward(loss)
-        update(optimisers, module, recipe.clip)
-        step += 1
-
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            peak /= 2
-            optimisers = rescue(network, judge, peak)
-            pilot.notes["rescued"] = f"the loss was no number at step {step}: the rate was halved on the best weights"
-            continue
-
-        news.add(value)
-        if step % steps.every == 0 or step == course.total:
-            judge.look(step - 1)
-            news.tell(step, course.total, recipe.learning_rate * factor, judge.score if judge.judges else None)
-            if not pilot.has_patience(step):
-                break
-        else:
-            news.tell(step, course.total, recipe.learning_rate * factor)
-        if not pilot.has_time(step):
-            judge.look(step - 1)
-            break
-
-    if "stopped" in pilot.notes:  # the pace that was remembered does not hold
-        kept = material.pace
-        material.memory.forget_plans(Pace(pilot.seconds_per_step(step), kept.predict_seconds, kept.encode_seconds))
-    network.flops *= step * min(recipe.batch, len(material.target))
-    return {**pilot.notes, "steps_taken": step}
-
-
-def rescue(network: Network, judge: Judge, peak: float) -> list[Optimizer]:
-    """Go back to the best weights with optimisers that have forgotten how they got lost.
-
-    Raises:
-        RungError: this happened too often.
-    """
-    if peak < 0.5**_MOST_RESCUES:
-        raise RungError(
-            network.blueprint.name, "its loss must stay a number", "it diverged",
-            "look for extreme values in the inputs, or leave this rung out",
+    def run(self) -> dict[str, Any]:
+        """Take the planned steps; return what came to pass, for the plan."""
+        network, recipe, judge, course, news = (
+            self.network, self.network.recipe, self.material.judge, self.course, self.news
         )  # fmt: skip
-    judge.restore_best()
-    return optimisers_for(network.module, network.recipe)
+        seconds = network.settings.engine.checkpoint_seconds if self.keeper else None
+        read_every = _READ_EVERY.get(torch.device(network.spec.device).type, _READ_EVERY_ON_GPU)
+        every, batch = self.material.layout.steps.every, min(recipe.batch, self.feed.rows)
+
+        while self.step < course.total:
+            network.module.train()
+            factor = self.peak * course.factor(self.step)
+            loss, norm = self._learn(factor)
+            self.average.update()
+            self.step += 1
+
+            if self.step % read_every == 0 or self.step == course.total:
+                value, length = self._read(loss, norm)
+                if trouble := self.health.trouble(value if self._is_healthy(length) else math.nan):
+                    self._rescue(trouble)
+                    continue
+                news.add(batch * read_every, length)
+
+            rate = recipe.learning_rate * factor
+            if self.step % every == 0 or self.step == course.total:
+                self._look()
+                news.tell(self.step, course, self.health.mean, rate, judge.score if judge.judges else None)
+                if not self.pilot.has_patience(self.step):
+                    break
+            else:
+                news.tell(self.step, course, self.health.mean, rate)
+
+            order = self.pilot.ask_clock(self.step, seconds)
+            if order.save:
+                self._save()
+            if order.stop:
+                self._look()
+                break
+
+        return self._end()
+
+    def restore(self, saved: Snapshot) -> None:
+        """Go on from a checkpoint as if nothing had happened."""
+        facts, module = saved.facts, self.network.module
+        now = module.state_dict()
+        module.load_state_dict({name: like(value, now[name]) for name, value in saved.tensors_of("module").items()})
+        for number, turn in enumerate(self.turns):
+            unpack(turn.optimisers, saved.tensors_of(f"optimiser.{number}"))
+        self.material.judge.restore(saved.tensors_of("judge"), facts["judge"])
+        self.average.restore(saved.tensors_of("average"), facts["average"])
+        self.course.restore(facts["course"])
+        self.health.restore(facts["health"])
+        self.scaler.load_state_dict(facts["scaler"])
+        self.step, self.peak = int(facts["step"]), float(facts["peak"])
+        self.feed.micro = int(facts["micro"])
+        self.news.history = [*facts["history"]]
+        self.pilot.notes = dict(facts["notes"])
+        self.pilot.begin_at(self.step)
+        set_generators(self.feed.random, saved, self.group.place.rank, self.step, self.network.spec.seed)
+
+    def _learn(self, factor: float) -> tuple[Tensor | float, Tensor]:
+        """Forward, backward and update, turn by turn; where memory runs out, with fewer rows at once."""
+        try:
+            loss: Tensor | float = 0.0
+            for turn in self.turns:
+                set_rate(turn.optimisers, factor)
+                for part in self.feed.at(self.step):
+                    loss = loss + self._backward(turn, part)
+                norm = self._update(turn)
+            return loss, norm
+        except RuntimeError as error:
+            if not _lacks_memory(error) or self.feed.micro <= 1:
+                raise
+        self.feed.micro = max(1, min(self.feed.micro, self.network.recipe.batch) // 2)
+        for turn in self.turns:
+            for optimiser in turn.optimisers:
+                optimiser.zero_grad(set_to_none=True)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        said = f"memory ran out at step {self.step + 1}: {self.feed.micro} rows at once from there on"
+        self.pilot.notes["memory"] = said
+        self.watch.say(said)
+        return self._learn(factor)
+
+    def _backward(self, turn: _Turn, part: Part) -> Tensor:
+        with self.material.layout.precision.autocast():
+            loss = turn.loss(part.batch, part.target) * part.share
+        with self.team.accumulating(part.is_last):
+            torch.autograd.backward(self.scaler.scale(loss) if self.scaler.is_enabled() else loss)
+        return loss.detach()
+
+    def _update(self, turn: _Turn) -> Tensor:
+        recipe = self.network.recipe
+        if self.scaler.is_enabled():
+            for optimiser in turn.optimisers:
+                self.scaler.unscale_(optimiser)
+        if recipe.l1:
+            penalise(self.network.module, recipe.l1)
+        norm = norm_of(turn.parameters, recipe.clip)
+        if not self.scaler.is_enabled():
+            advance(turn.optimisers)
+            return norm
+        for optimiser in turn.optimisers:
+            self.scaler.step(optimiser)
+            optimiser.zero_grad(set_to_none=True)
+        self.scaler.update()
+        return norm
+
+    def _read(self, loss: Tensor | float, norm: Tensor) -> tuple[float, float]:
+        if not self.group.is_alone:
+            loss = self.group.total(torch.as_tensor(loss).detach().cpu()) / self.group.size
+        return float(loss), float(norm)
+
+    def _is_healthy(self, norm: float) -> bool:
+        return math.isfinite(norm) or self.scaler.is_enabled()  # a scaled gradient may overflow: that step is left out
+
+    def _look(self) -> None:
+        began = time.monotonic()
+        with self.average.in_place():
+            self.material.judge.look(self.step - 1)
+        self.news.rest(time.monotonic() - began)
+
+    def _rescue(self, trouble: str) -> None:
+        """Go back to the best weights with half the rate and optimisers that have forgotten how they got lost.
+
+        Raises:
+            RungError: this happened too often.
+        """
+        if self.peak < 0.5**_MOST_RESCUES:
+            raise RungError(
+                self.network.blueprint.name, "its loss must stay a number", "it diverged",
+                "look for extreme values in the inputs, or leave this rung out",
+            )  # fmt: skip
+        self.peak /= 2
+        self.material.judge.restore_best()
+        self.average.forget()
+        self.health.forget()
+        for turn in self.turns:
+            turn.renew()
+        said = f"{trouble} at step {self.step}: the rate was halved on the best weights"
+        self.pilot.notes["rescued"] = said
+        self.watch.say(said)
+
+    def _save(self) -> None:
+        assert self.keeper is not None
+        began = time.monotonic()
+        snapshot = self.snapshot()
+        if self.group.leads:
+            self.keeper.save(self.step, snapshot)
+            if self.keeper.trouble and self.pilot.notes.get("checkpoint") != self.keeper.trouble:
+                self.pilot.notes["checkpoint"] = self.keeper.trouble
+                self.watch.say(self.keeper.trouble)
+        self.news.rest(time.monotonic() - began)
+
+    def snapshot(self) -> Snapshot:
+        """Return all that `restore` needs; every process of a group must call this at the same step."""
+        snapshot = Snapshot()
+        snapshot.put("module", whole(self.network.module.state_dict()))
+        for number, turn in enumerate(self.turns):
+            snapshot.put(f"optimiser.{number}", whole(pack(turn.optimisers)))
+        judge = self.material.judge
+        snapshot.put("judge", whole(judge.tensors()), judge.facts())
+        snapshot.put("average", whole(self.average.tensors()), self.average.steps)
+        for rank, (tensors, facts) in enumerate(self.group.gather(generators(self.feed.random))):
+            snapshot.put(f"random.{rank}", tensors, facts)
+        snapshot.facts |= {
+            "step": self.step,
+            "peak": self.peak,
+            "micro": self.feed.micro,
+            "course": self.course.facts(),
+            "health": self.health.facts(),
+            "scaler": self.scaler.state_dict(),
+            "history": self.news.history,
+            "notes": self.pilot.notes,
+            "key": self.material.key,
+            "layout": asdict(self.material.layout),
+            "plan": self.network.plan,
+        }
+        return snapshot
+
+    def _end(self) -> dict[str, Any]:
+        if self.keeper is not None:
+            self._save()  # whoever is killed while the bundle is written need not train again
+            self.keeper.wait()
+        network, notes = self.network, self.pilot.notes
+        if "stopped" in notes and self.group.leads:  # the pace that was remembered does not hold
+            kept = self.material.layout.pace
+            pace = Pace(self.pilot.seconds_per_step(self.step), kept.predict_seconds, kept.encode_seconds)
+            self.material.memory.forget_plans(pace)
+        network.flops *= self.step * min(network.recipe.batch, len(self.material.target))
+        network.history = self.news.history
+        return {**notes, "steps_taken": self.step}
+
+
+@final
+class _Turn:
+    """A turn with the optimisers of what it changes."""
+
+    def __init__(self, turn: Turn, network: Network, forward: Any) -> None:
+        self._turn, self._network, self._forward = turn, network, forward
+        self.parameters = [
+            parameter
+            for name, parameter in network.module.named_parameters()
+            if name.startswith(turn.learns) and parameter.requires_grad
+        ]
+        self.optimisers: list[Optimizer] = []
+        self.renew()
+
+    def renew(self) -> None:
+        """Take optimisers that remember nothing."""
+        self.optimisers = optimisers_for(self._network.module, self._network.recipe, self._turn.learns)
+
+    def loss(self, batch: Batch, target: Target) -> Tensor:
+        """Return the mean loss of these rows."""
+        return self._turn.loss(self._forward, batch, target)
+
+
+def _own(network: Network) -> Turn:
+    def loss(forward: nn.Module, batch: Batch, target: Target) -> Tensor:
+        return network.loss(batch, target, forward)
+
+    return Turn(loss)
+
+
+def _lacks_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error).lower() for words in _NO_MEMORY)

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from yunti.models.recipe import Recipe
+from yunti.training.group import like, whole
 
 # not hidden matrices in Muon's sense: their rows are looked up, or their columns are the answer
 _OUTER = ("tokens", "tables", "head", "scaling", "numbers", "front", "place")
+_BETAS = (0.9, 0.95)
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
-def optimisers_for(module: nn.Module, recipe: Recipe) -> list[Optimizer]:
+def optimisers_for(module: nn.Module, recipe: Recipe, learns: str = "") -> list[Optimizer]:
     """Return the optimisers of a network's parameters; every group holds its peak rate as `peak`.
 
-    Matrices and convolutions decay; biases, norms and scalings do not.
+    Matrices and convolutions decay; biases, norms and scalings do not. Sources: Loshchilov and Hutter, 2019, Decoupled
+    weight decay regularization, arXiv 1711.05101; Kingma and Ba, 2015, Adam, arXiv 1412.6980; Sutskever et al., 2013,
+    On the importance of initialization and momentum in deep learning.
 
     Args:
         module: the network.
         recipe: optimiser, learning rate, decay and rates by name.
+        learns: start of the names of the parameters that are meant; all if not given.
     """
     groups: dict[tuple[bool, float, bool], list[Tensor]] = {}
     for name, parameter in module.named_parameters():
-        if not parameter.requires_grad:
+        if not parameter.requires_grad or not name.startswith(learns):
             continue
         factor = next((factor for part, factor in recipe.rates if part in name), 1.0)
         matrix = parameter.ndim >= 2 and "scaling" not in name
@@ -46,17 +51,75 @@ def optimisers_for(module: nn.Module, recipe: Recipe) -> list[Optimizer]:
             if goes_to_muon == hidden
         ]
 
-    adamw, muon = settings(hidden=False), settings(hidden=True)
-    made: list[Optimizer] = [AdamW(adamw, betas=(0.9, 0.95), fused=True)] if adamw else []
-    return [*made, Muon(muon)] if muon else made
+    usual, muon = settings(hidden=False), settings(hidden=True)
+    made = [_usual(recipe, usual)] if usual else []
+    return [*made, Muon(muon, recipe.momentum)] if muon else made
 
 
-def update(optimisers: Iterable[Optimizer], module: nn.Module, clip: float) -> None:
-    """Clip the gradient's norm, let every optimiser take a step, and clear the gradients."""
-    nn.utils.clip_grad_norm_(module.parameters(), clip)
+def _usual(recipe: Recipe, groups: list[dict[str, Any]]) -> Optimizer:
+    match recipe.optimiser:
+        case "adamw" | "muon":
+            return AdamW(groups, betas=_BETAS, fused=True)
+        case "adam":
+            return Adam(groups, betas=(0.9, 0.999), fused=True)
+        case "sgd":
+            return SGD(groups, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
+
+
+def penalise(module: nn.Module, factor: float) -> None:
+    """Add the gradient of factor · Σ|w| over weight matrices (Tibshirani, 1996) to the gradients."""
+    for parameter in module.parameters():
+        if parameter.ndim >= 2 and parameter.grad is not None:
+            parameter.grad.add_(parameter.detach().sign(), alpha=factor)
+
+
+def norm_of(parameters: Sequence[Tensor], most: float) -> Tensor:
+    """Return the norm of all gradients together, and scale them down where it is over the most it may be.
+
+    Source: Pascanu, Mikolov and Bengio, 2013, On the difficulty of training recurrent neural networks.
+    """
+    norm = nn.utils.clip_grad_norm_(parameters, most)
+    return whole({"norm": norm})["norm"]
+
+
+def advance(optimisers: Iterable[Optimizer]) -> None:
+    """Let every optimiser take a step, and clear the gradients."""
     for optimiser in optimisers:
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
+
+
+def pack(optimisers: Iterable[Optimizer]) -> dict[str, Tensor]:
+    """Return what the optimisers keep of each parameter, by optimiser, place and name."""
+    return {
+        f"{number}.{place}.{name}": value
+        for number, optimiser in enumerate(optimisers)
+        for place, parameter in enumerate(_parameters(optimiser))
+        for name, value in optimiser.state[parameter].items()
+        if isinstance(value, Tensor)
+    }
+
+
+def unpack(optimisers: Iterable[Optimizer], kept: dict[str, Tensor]) -> None:
+    """Give the optimisers back what `pack` returned."""
+    for number, optimiser in enumerate(optimisers):
+        for place, parameter in enumerate(_parameters(optimiser)):
+            start = f"{number}.{place}."
+            state = {name.removeprefix(start): value for name, value in kept.items() if name.startswith(start)}
+            for name, value in state.items():
+                optimiser.state[parameter][name] = _laid_as(parameter, value, optimiser)
+
+
+def _laid_as(parameter: Tensor, value: Tensor, optimiser: Optimizer) -> Tensor:
+    """Lay a value out in memory as its parameter is: fused optimisers go through both from end to end."""
+    if value.shape == parameter.shape and value.ndim:
+        return torch.empty_like(parameter).copy_(like(value, parameter))
+    beside = bool(optimiser.defaults.get("fused"))  # a fused optimiser keeps its count of steps beside the weights
+    return value.to(parameter.device if beside else "cpu", copy=True)
+
+
+def _parameters(optimiser: Optimizer) -> list[Tensor]:
+    return [parameter for group in optimiser.param_groups for parameter in group["params"]]
 
 
 def set_rate(optimisers: Iterable[Optimizer], factor: float) -> None:

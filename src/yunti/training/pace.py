@@ -48,7 +48,7 @@ class Memory:
         text = json.dumps([machine.processor, machine.cores, facts], sort_keys=True, default=str)
         self._key = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
         self._file = cache_folder() / "pace.json"
-        self._entry: dict[str, Any] = _read(self._file).get(self._key, {})
+        self._entry: dict[str, Any] = read_cache(self._file).get(self._key, {})
 
     @property
     def pace(self) -> Pace | None:
@@ -78,7 +78,7 @@ class Memory:
         self._entry = entry
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(self._file, json.dumps({**_read(self._file), self._key: entry}))
+            write_atomic(self._file, json.dumps({**read_cache(self._file), self._key: entry}))
         except OSError:
             return
 
@@ -88,7 +88,8 @@ def cache_folder() -> Path:
     return Path(os.environ.get("YUNTI_CACHE") or Path.home() / ".cache" / "yunti")
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_cache(file: Path) -> dict[str, Any]:
+    """Return what a JSON file of the cache holds; nothing where it is absent or damaged."""
     try:
         content = json.loads(file.read_text())
     except (OSError, ValueError):

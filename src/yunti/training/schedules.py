@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import final
+from collections.abc import Mapping
+from typing import Any, final
 
 from yunti.models.recipe import Recipe
 
@@ -29,11 +30,14 @@ def wsd(done: float, warmup: float, decay: float) -> float:
     return 1.0 if left >= decay else 1 - math.sqrt(1 - max(0.0, left) / decay)
 
 
-def one_cycle(done: float, warmup: float) -> float:
-    """Rise and fall in straight lines (Smith and Topin, 2018, Super-convergence, arXiv 1708.07120).
+def linear(done: float, warmup: float) -> float:
+    """Rise and fall in straight lines.
+
+    Sources: Smith and Topin, 2018, Super-convergence, arXiv 1708.07120; Bergsma et al., 2025, Straight to zero, arXiv
+    2502.15938.
 
     Example:
-        >>> one_cycle(0.1, 0.2), one_cycle(0.6, 0.2)
+        >>> linear(0.1, 0.2), linear(0.6, 0.2)
         (0.5, 0.5)
     """
     return done / warmup if done < warmup else max(0.0, 1 - done) / (1 - warmup)
@@ -49,6 +53,16 @@ def cosine(done: float, warmup: float) -> float:
     if done < warmup:
         return done / warmup
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - warmup) / (1 - warmup))))
+
+
+def constant(done: float, warmup: float) -> float:
+    """Warm up and stay.
+
+    Example:
+        >>> constant(0.05, 0.1), constant(0.7, 0.1)
+        (0.5, 1.0)
+    """
+    return done / warmup if done < warmup else 1.0
 
 
 @final
@@ -74,10 +88,12 @@ class Course:
         match self._recipe.schedule:
             case "wsd":
                 return wsd(done, self._recipe.warmup, self._recipe.decay)
-            case "one-cycle":
-                return one_cycle(done, self._recipe.warmup)
             case "cosine":
                 return cosine(done, self._recipe.warmup)
+            case "linear":
+                return linear(done, self._recipe.warmup)
+            case "constant":
+                return constant(done, self._recipe.warmup)
 
     @property
     def landing(self) -> bool:
@@ -87,6 +103,15 @@ class Course:
     def descends(self, step: int) -> bool:
         """Whether the learning rate is falling already."""
         return self.landing or self.factor(step + 1) < self.factor(step)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {"total": self.total, "landing": self._landing}
+
+    def restore(self, facts: Mapping[str, Any]) -> None:
+        """Take back what `facts` returned."""
+        self.total = int(facts["total"])
+        self._landing = None if facts["landing"] is None else (facts["landing"][0], facts["landing"][1])
 
     def land(self, step: int, steps: int) -> None:
         """From this step on fall to zero in a line, over this many steps, and end there."""

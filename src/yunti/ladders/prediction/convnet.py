@@ -56,7 +56,7 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
         learning_rate=6e-3 if muon else 2e-3 if has_text else 4e-3,
         weight_decay=0.02,
         optimiser="muon" if muon else "adamw",
-        schedule="one-cycle",
+        schedule="linear",
         warmup=0.15,
         smoothing=smoothing_for(spec),
         clip=5.0,

@@ -53,7 +53,7 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
         epochs=epochs_for(spec.rows, 30 if has_text else 50, 40),
         learning_rate=3e-3,
         weight_decay=0.02,
-        schedule="one-cycle",
+        schedule="linear",
         warmup=0.1,
         smoothing=smoothing_for(spec),
         augment=augment_for(spec),

@@ -57,7 +57,7 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
         learning_rate=1e-3 if table_only else 6e-3 if muon else 3e-3,
         weight_decay=0.02,
         optimiser="muon" if muon else "adamw",
-        schedule="wsd" if table_only else "one-cycle",
+        schedule="wsd" if table_only else "linear",
         warmup=0.05 if table_only else 0.15,
         smoothing=0.0 if table_only else smoothing_for(spec),
         rates=(("tokens", 0.3),),

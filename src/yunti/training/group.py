@@ -1,0 +1,208 @@
+"""Several processes that train one network together: who they are, what each sees, and how they agree."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, TypeVar, final
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from yunti.devices import Place, available_bytes, place_of
+from yunti.errors import RungError
+from yunti.models.network import Network
+from yunti.training.precision import DTYPES, Precision
+
+Value = TypeVar("Value")
+
+_BYTES_A_PARAMETER = 16  # weight, gradient and AdamW's two moments, fp32
+_MOST_WHOLE = 0.3  # of a device's memory: beyond it every process holds a part of the network only
+_BUCKETS_MIB = 25
+_NOTHING = nullcontext()
+
+
+@final
+@dataclass(frozen=True)
+class Group:
+    """The processes of one training; alone it is a group of one, and all of this costs nothing.
+
+    Args:
+        place: this process's place in it.
+        sharded: whether every process holds a part of the network only.
+    """
+
+    place: Place = Place()  # noqa: RUF009  (a frozen value)
+    sharded: bool = False
+
+    @property
+    def size(self) -> int:
+        """Number of processes."""
+        return self.place.size
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process decides and writes."""
+        return self.place.rank == 0
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is one process."""
+        return self.place.size == 1
+
+    def agree(self, value: Value) -> Value:
+        """Return what the leading process has here."""
+        if self.is_alone:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def gather(self, value: Value) -> list[Value]:
+        """Return what every process has here, in their order."""
+        if self.is_alone:
+            return [value]
+        boxes: list[Any] = [None] * self.size
+        dist.all_gather_object(boxes, value)
+        return boxes
+
+    def total(self, value: Tensor) -> Tensor:
+        """Return the sum over all processes."""
+        if not self.is_alone:
+            value = value.clone()
+            dist.all_reduce(value)
+        return value
+
+
+ALONE = Group()
+
+
+@contextmanager
+def joined(device: str) -> Iterator[Group]:
+    """Join the other processes of this training, if `torchrun` or SLURM started some, and leave them at the end.
+
+    Args:
+        device: where this process trains: GPUs talk by NCCL, processors by Gloo.
+    """
+    place = place_of(os.environ)
+    if place.size == 1:
+        yield ALONE
+        return
+    settings = {"RANK": place.rank, "WORLD_SIZE": place.size, "LOCAL_RANK": place.local}
+    os.environ.update({name: str(value) for name, value in settings.items()})
+    os.environ.update({"MASTER_ADDR": place.host, "MASTER_PORT": str(place.port)})
+    on_gpu = torch.device(device).type == "cuda"
+    if on_gpu:
+        torch.cuda.set_device(place.local)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
+    try:
+        yield Group(place)
+    finally:
+        dist.destroy_process_group()
+
+
+def is_sharded(network: Network) -> bool:
+    """Say whether a network is too large for every process to hold it whole.
+
+    With "auto" it is decided by what weights, gradients and AdamW need, 16 bytes a number, against 30 % of the memory.
+    """
+    asked, device = network.settings.engine.sharding, network.spec.device
+    if asked != "auto":
+        return asked == "fsdp"
+    on_gpu = torch.device(device).type == "cuda"
+    memory = torch.cuda.mem_get_info(device)[1] if on_gpu else available_bytes()
+    return network.parameters * _BYTES_A_PARAMETER > _MOST_WHOLE * memory
+
+
+@final
+class Team:
+    """A module that the processes of a group train together: DDP where each holds it whole, FSDP2 where each a part.
+
+    Sources: Li et al., 2020, PyTorch distributed, arXiv 2006.15704; Zhao et al., 2023, PyTorch FSDP, arXiv 2304.11277.
+    Recomputing activations: Chen et al., 2016, Training deep nets with sublinear memory cost, arXiv 1604.06174.
+
+    Args:
+        module: the module; recomputing and FSDP change it in place.
+        group: the processes.
+        precision: what a sharded module computes in.
+        recompute: whether blocks compute their activations again on the way back.
+    """
+
+    def __init__(self, module: nn.Module, group: Group, precision: Precision, recompute: bool = False) -> None:
+        self._group = group
+        self.forward: Any = module
+        if recompute:
+            for block in blocks_of(module):
+                block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
+        if group.is_alone:
+            return
+        if group.sharded:
+            self.forward = _sharded(module, precision)
+        else:
+            self.forward = nn.parallel.DistributedDataParallel(module, bucket_cap_mb=_BUCKETS_MIB)
+
+    def accumulating(self, last: bool) -> AbstractContextManager[object]:
+        """Return the context of a backward pass: gradients are exchanged in the last one of a step only."""
+        if self._group.is_alone:
+            return _NOTHING
+        if self._group.sharded:
+            self.forward.set_requires_gradient_sync(last)
+            return _NOTHING
+        return _NOTHING if last else self.forward.no_sync()
+
+
+def _sharded(module: nn.Module, precision: Precision) -> Any:
+    """Shard a module in place: every block of a list of blocks is gathered when it is needed, the rest as one."""
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
+    dtype = None if precision.name == "fp32" else DTYPES[precision.name]
+    policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
+    for block in blocks_of(module):
+        fully_shard(block, mp_policy=policy)
+    return fully_shard(module, mp_policy=policy)
+
+
+def blocks_of(module: nn.Module) -> list[nn.Module]:
+    """Return the members of lists of blocks, outermost, that are called as a whole and hold parameters."""
+    blocks: list[nn.Module] = []
+    for child in module.children():
+        if isinstance(child, nn.ModuleList):
+            inner = [each for each in child if not isinstance(each, nn.ModuleList)]
+            blocks += [each for each in inner if any(True for _ in each.parameters())]
+        elif not isinstance(child, nn.ParameterList):
+            blocks += blocks_of(child)
+    return blocks
+
+
+def whole(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors gathered from all processes; every process must call this with the same names."""
+    from torch.distributed.tensor import DTensor
+
+    return {name: value.full_tensor() if isinstance(value, DTensor) else value for name, value in state.items()}
+
+
+def like(value: Tensor, template: Tensor) -> Tensor:
+    """Return this process's part of a whole tensor, laid out as the template is."""
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    if not isinstance(template, DTensor):
+        return value.to(template.device, template.dtype)
+    return distribute_tensor(value.to(template.device, template.dtype), template.device_mesh, template.placements)
+
+
+def refuse_uneven(rows: int, group: Group, name: str) -> None:
+    """Refuse a batch that does not hold a row for every process.
+
+    Raises:
+        RungError: it is smaller than the group.
+    """
+    if rows < group.size:
+        raise RungError(
+            name, f"a batch must hold a row for each of {group.size} processes", f"it holds {rows}",
+            "start fewer processes or set training.batch",
+        )  # fmt: skip

@@ -1,0 +1,269 @@
+"""How fast this machine trains a network, how many operations a row costs, and how many rows fit the memory."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from yunti.data.encode import Encoded
+from yunti.data.table import Examples
+from yunti.devices import available_bytes, cores
+from yunti.models.contract import Watch
+from yunti.models.layers import Batch
+from yunti.models.network import Network, row_lengths
+from yunti.training.batches import Batches
+from yunti.training.flops import flops_per_row
+from yunti.training.optimisers import advance, norm_of, optimisers_for, set_rate
+from yunti.training.pace import Pace
+from yunti.training.precision import Precision
+
+_SAMPLES = (64, 1024)  # rows encoded to measure the pace; few where a pretrained model reads them slowly
+_TIMED_STEPS = 4
+_COUNTED_ROWS = 32
+_SMALL_STEP_FLOPS = 4e8  # some ten milliseconds of one core
+_MOST_MEMORY = 0.7  # of what is free may go to one step
+_PASSING = 1.25  # what a backward pass needs for a moment, beside what the forward pass kept
+_LEAST_TO_COMPILE = {False: 600.0, True: 120.0}  # seconds of training, on a processor and on a GPU
+_WORTH = 1.5  # times the compilation's seconds must be saved
+_LEAST_TRIED, _MOST_TRIED = 30, 300  # steps for each learning rate
+_STATE_BYTES = {"adamw": 12, "adam": 12, "muon": 12, "sgd": 8}  # gradient and what the optimiser keeps, a weight
+
+
+@final
+@dataclass(frozen=True)
+class Sample:
+    """Some training rows by which a network is measured.
+
+    Args:
+        rows: as they are.
+        encoded: as the network reads them.
+        seconds: that encoding one took.
+    """
+
+    rows: Examples
+    encoded: Encoded
+    seconds: float
+
+
+def threads_for(flops: float) -> int:
+    """Return the threads for steps of so many operations: all cores, or one where handing out the work costs more.
+
+    `OMP_NUM_THREADS` bounds it, as everywhere. The rule looks at no clock, so that equal runs add in equal order.
+
+    Args:
+        flops: operations of a step.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    most = int(asked) if asked.isdigit() and int(asked) > 0 else cores()
+    return most if flops > _SMALL_STEP_FLOPS else 1
+
+
+def sample_of(network: Network, train: Examples, watch: Watch) -> Sample:
+    """Encode some rows; fewer where reading them is slow for the time there is."""
+    for rows in _SAMPLES:
+        sample = train.take(slice(0, rows))
+        began = time.monotonic()
+        encoded = network.encode(sample.table)
+        seconds = (time.monotonic() - began) / max(1, len(sample))
+        if seconds * _SAMPLES[-1] > 0.05 * watch.left:
+            break
+    return Sample(sample, encoded, seconds)
+
+
+def pace_of(network: Network, sample: Sample, precision: Precision) -> Pace:
+    """Time some steps on weights that are put back afterwards.
+
+    Args:
+        network: prepared.
+        sample: rows to train on.
+        precision: what products are computed in.
+    """
+    practice = practise(network, sample, precision, network.module, _TIMED_STEPS)
+    began = time.monotonic()
+    network.predict_encoded(sample.encoded)
+    predict_seconds = (time.monotonic() - began) / len(sample.rows)
+    return Pace(practice.step_seconds, predict_seconds, sample.seconds)
+
+
+@final
+@dataclass(frozen=True)
+class Practice:
+    """What some steps on weights that were put back came to.
+
+    Args:
+        first_seconds: the first step's, which also prepares kernels and the optimiser's state.
+        step_seconds: one of the others', for a whole batch.
+        loss: mean over the last half.
+    """
+
+    first_seconds: float
+    step_seconds: float
+    loss: float
+
+
+def practise(
+    network: Network, sample: Sample, precision: Precision, forward: Any, steps: int, factor: float = 1e-3
+) -> Practice:
+    """Take some steps on a sample and put the weights back.
+
+    Args:
+        network: prepared.
+        sample: rows to train on.
+        precision: what products are computed in.
+        forward: the module, or what stands for it.
+        steps: how many, after a first one.
+        factor: on the learning rate.
+    """
+    recipe, count = network.recipe, len(sample.rows)
+    state = {name: tensor.clone() for name, tensor in network.module.state_dict().items()}
+    optimisers = optimisers_for(network.module, recipe)
+    set_rate(optimisers, factor)
+    target = torch.from_numpy(network.objective.encode(sample.rows.target))
+    batches = Batches(count, recipe.batch, row_lengths(sample.encoded), 0, "practice")
+    parameters = list(network.module.parameters())
+    network.module.train()
+    marks, losses = [time.monotonic()], list[float]()
+    for place in range(steps + 1):
+        rows = batches.at(place)
+        with precision.autocast():
+            wanted = target[rows].to(network.spec.device)
+            loss = network.loss(network.batch(sample.encoded, rows), wanted, forward)
+        torch.autograd.backward(loss)
+        norm_of(parameters, recipe.clip)
+        advance(optimisers)
+        losses.append(float(loss.detach()))
+        marks.append(time.monotonic())
+    network.module.load_state_dict(state)
+    # a batch of a small sample may be smaller than the batches to come
+    scale = recipe.batch / min(recipe.batch, count)
+    late = losses[len(losses) // 2 :]
+    return Practice(marks[1] - marks[0], (marks[-1] - marks[1]) / steps * scale, sum(late) / len(late))
+
+
+def worth_compiling(
+    network: Network, sample: Sample, precision: Precision, step_seconds: float, seconds: float
+) -> tuple[bool, str]:
+    """Say whether to compile the network, and why: where the training is long, it is tried out.
+
+    Args:
+        network: prepared.
+        sample: rows to try it on.
+        precision: what products are computed in.
+        step_seconds: of the network as it is.
+        seconds: that the training will take.
+    """
+    asked = network.settings.engine.compile
+    if asked != "auto":
+        return asked == "always", "asked for"
+    least = _LEAST_TO_COMPILE[torch.device(network.spec.device).type == "cuda"]
+    if seconds < least:
+        return False, f"it pays from some {least / 60:.0f} minutes of training on"
+    if row_lengths(sample.encoded) is not None:
+        return False, "every length of rows would be compiled anew"
+    try:
+        tried = practise(network, sample, precision, torch.compile(network.module), _TIMED_STEPS)
+    except RuntimeError as error:
+        torch.compiler.reset()
+        return False, f"it failed here: {str(error).strip().splitlines()[0][:100]}"
+    saved = seconds * (1 - tried.step_seconds / step_seconds)
+    speeds = f"{tried.step_seconds * 1000:.1f} ms a step instead of {step_seconds * 1000:.1f}, after"
+    return saved > _WORTH * tried.first_seconds, f"{speeds} {tried.first_seconds:.0f} s of compiling"
+
+
+def checked_rate(network: Network, sample: Sample, precision: Precision, total: int) -> tuple[float, str]:
+    """Try half, one and two times the learning rate for some steps each; return the best and why.
+
+    Rules that carry a rate from one size of network to another are exact to a factor of about two, so three points
+    suffice.
+
+    Args:
+        network: prepared.
+        sample: rows to learn from.
+        precision: what products are computed in.
+        total: planned steps: a twenty-fifth of them is spent on each rate.
+    """
+    steps = min(_MOST_TRIED, max(_LEAST_TRIED, total // 25))
+    losses = {
+        factor: practise(network, sample, precision, network.module, steps, factor).loss for factor in (0.5, 1.0, 2.0)
+    }
+    best = min(losses, key=lambda factor: math.inf if math.isnan(losses[factor]) else losses[factor])
+    rate = network.recipe.learning_rate
+    tried = ", ".join(f"{rate * factor:g}: {loss:.4f}" for factor, loss in losses.items())
+    return rate * best, f"loss after {steps} steps at each rate: {tried}"
+
+
+def row_flops(network: Network, sample: Sample) -> float:
+    """Count the operations of training on one row."""
+    return flops_per_row(network, *_some(network, sample, _COUNTED_ROWS))
+
+
+def micro_batch(network: Network, sample: Sample, asked: int = 0) -> tuple[int, str]:
+    """Return how many rows of a batch go through the network at once, and why.
+
+    What a step needs is b + a · rows: b for gradients and what the optimiser keeps, a for the activations that the
+    backward pass needs, counted on batches of two sizes, and a quarter more for what it needs for a moment. A processor
+    that runs out of memory does not say so, it is killed: so nothing is tried out.
+
+    Args:
+        network: prepared.
+        sample: rows to count on.
+        asked: what the user set, or 0.
+    """
+    batch = network.recipe.batch
+    if asked:
+        return min(asked, batch), "set by hand"
+    fixed, each = step_bytes(network, sample)
+    free = _free_bytes(network.spec.device)
+    micro = batch
+    while micro > 1 and fixed + each * micro > _MOST_MEMORY * free:
+        micro = -(-micro // 2)
+    need = f"{(fixed + each * micro) / 2**20:,.0f} MiB of {free / 2**20:,.0f} free"
+    return micro, f"a step with {'the whole batch' if micro == batch else f'{micro} rows at once'} needs about {need}"
+
+
+def step_bytes(network: Network, sample: Sample) -> tuple[float, float]:
+    """Return the bytes that a step needs beside the weights, and those it needs more for every row."""
+    parameters = sum(each.numel() for each in network.module.parameters() if each.requires_grad)
+    fixed = parameters * _STATE_BYTES[network.recipe.optimiser]
+    most = min(len(sample.rows), _COUNTED_ROWS)
+    kept = {rows: _kept_bytes(network, *_some(network, sample, rows)) for rows in (max(1, most // 2), most)}
+    (few, low), (many, high) = min(kept.items()), max(kept.items())
+    each = (high - low) / (many - few) if many > few else high / many
+    return fixed + max(0.0, low - few * each), each * _PASSING
+
+
+def _kept_bytes(network: Network, batch: Batch, target: Tensor) -> float:
+    """Count what the forward pass keeps for the backward pass, weights left out."""
+    weights = {each.untyped_storage().data_ptr() for each in network.module.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    network.module.train()
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = network.loss(batch, target)
+    del loss
+    return float(sum(kept.values()))
+
+
+def _some(network: Network, sample: Sample, count: int) -> tuple[Batch, Tensor]:
+    rows = np.arange(min(count, len(sample.rows)))
+    target = torch.from_numpy(network.objective.encode(sample.rows.target)[rows])
+    return network.batch(sample.encoded, rows), target.to(network.spec.device)
+
+
+def _free_bytes(device: str) -> float:
+    if torch.device(device).type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    return float(available_bytes())
