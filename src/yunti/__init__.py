@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from yunti.bundle.bundle import Bundle
     from yunti.bundle.bundle import load_bundle as load
     from yunti.climbing.climb import Climb, climb, resume
+    from yunti.climbing.single import train
     from yunti.data.dataset import Look
     from yunti.errors import (
         BundleError,
@@ -45,6 +46,7 @@ __all__ = [
     "load",
     "look",
     "resume",
+    "train",
 ]
 
 _HOMES = {
@@ -53,6 +55,7 @@ _HOMES = {
     "Climb": ("yunti.climbing.climb", "Climb"),
     "climb": ("yunti.climbing.climb", "climb"),
     "resume": ("yunti.climbing.climb", "resume"),
+    "train": ("yunti.climbing.single", "train"),
 }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time as clock
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +24,10 @@ from yunti.cli.options import (
     read_task,
 )
 from yunti.errors import OptionError
+
+if TYPE_CHECKING:
+    from yunti.climbing.climb import Climb
+    from yunti.climbing.events import Tell
 
 Source = Annotated[
     str | None, typer.Argument(metavar="SOURCE", help="A file, a folder, a quoted glob, or sample:NAME.")
@@ -76,7 +81,7 @@ def climb(
 ) -> None:
     """Train models on your data, simplest first, and choose one."""
     began = clock.monotonic()
-    options = {
+    options: dict[str, Any] = {
         "target": target,
         "budget": budget,
         "rungs": rungs,
@@ -95,16 +100,26 @@ def climb(
         "out": out,
     }
     if resume is not None:
-        _check_alone(resume, source, options)
+        check_alone(resume, source, options)
     elif source is None:
         raise OptionError(
             "climb", "it needs data", "no SOURCE was given", "name a file, a folder or sample:digits, or use --resume"
         )
-    _run(source, options, resume, as_json, began)
+    from yunti.climbing import climb as climbing
+
+    if resume is not None:
+        show_climb(lambda tell: climbing.resume(resume, tell=tell, began=began), as_json)
+    else:
+        show_climb(lambda tell: climbing.climb(source, tell=tell, began=began, **options), as_json)
 
 
-def _check_alone(resume: str, source: str | None, options: dict[str, Any]) -> None:
-    usual = {"seed": 0, "device": "auto", "refit": True}
+def check_alone(resume: str, source: str | None, options: dict[str, Any]) -> None:
+    """Refuse anything beside `--resume`.
+
+    Raises:
+        OptionError: something else was given.
+    """
+    usual = {"seed": 0, "device": "auto", "refit": "rungs" in options}
     given = [repr(source)] if source is not None else []
     given += [
         OPTIONS.get(name, f"--{name}")
@@ -120,21 +135,24 @@ def _check_alone(resume: str, source: str | None, options: dict[str, Any]) -> No
         )
 
 
-def _run(source: str | None, options: dict[str, Any], resume: str | None, as_json: bool, began: float) -> None:
+def show_climb(work: Callable[[Tell | None], Climb | None], as_json: bool) -> None:
+    """Do some climbing and show it while it goes on and when it is done.
+
+    Args:
+        work: takes whom to tell; None comes from a process that only took part.
+        as_json: print the record instead.
+    """
     from rich.text import Text
 
     from yunti.cli.console import console_for, show, width_of
     from yunti.cli.screen import Screen, result_lines
-    from yunti.climbing import climb as climbing
     from yunti.records import to_json
 
     console = console_for(sys.stderr if as_json else sys.stdout)
     with Screen(console) as screen:
-        tell = screen.tell if console.is_terminal or not as_json else None
-        if resume is not None:
-            done = climbing.resume(resume, tell=tell, began=began)
-        else:
-            done = climbing.climb(source, tell=tell, began=began, **options)
+        done = work(screen.tell if console.is_terminal or not as_json else None)
+    if done is None:
+        return
     if as_json:
         sys.stdout.write(to_json(done.record))
     else:

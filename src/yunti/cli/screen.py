@@ -17,6 +17,7 @@ from yunti.cli.console import show, width_of
 from yunti.cli.layout import command, data_lines, hung, ladder_lines, machine_sentence, task_sentence
 from yunti.cli.units import number_text, scored, seconds_text
 from yunti.climbing.ascent import INTERRUPTED
+from yunti.climbing.budget import UNBOUNDED_SECONDS
 from yunti.climbing.events import (
     Decided,
     Event,
@@ -24,10 +25,11 @@ from yunti.climbing.events import (
     Prepared,
     RungEnded,
     RungProgress,
+    RungSaid,
     RungStarted,
     Stage,
 )
-from yunti.records import ClimbRecord, RefitRecord, RungRecord
+from yunti.records import BudgetRecord, ClimbRecord, RefitRecord, RungRecord
 
 RUNG_WIDTH = 11
 SHOWN_NUMBERS = ("valid", "loss", "epoch")
@@ -62,14 +64,18 @@ class Screen:
                 self._go(name, fraction)
             case Prepared(data, task, budget, machine, folder):
                 self._settle()
-                spend = f"{seconds_text(budget.seconds)} ({budget.reason})"
+                spend = f"{seconds_text(budget.seconds)} ({budget.reason})" if bounded(budget) else budget.reason
                 show(self.console, data_lines(data, self.width))
                 show(self.console, hung("task", task_sentence(task), self.width))
                 show(self.console, hung("budget", spend, self.width))
                 show(self.console, hung("machine", machine_sentence(machine), self.width))
                 show(self.console, [*hung("folder", folder, self.width), Text()])
             case RungStarted(name, _, _, share_seconds):
-                self._go(name, 0.0, f"at most {seconds_text(share_seconds)}")
+                most = f"at most {seconds_text(share_seconds)}" if share_seconds < UNBOUNDED_SECONDS / 10 else ""
+                self._go(name, 0.0, most)
+            case RungSaid(name, sentence):
+                self._settle()
+                show(self.console, hung(f"  {name:<{RUNG_WIDTH}}", sentence, self.width, "dim", "dim"))
             case RungProgress(name, fraction, numbers, seconds_left):
                 left = "" if seconds_left is None else f"{seconds_text(seconds_left)} left"
                 self._go(name, fraction, left, numbers)
@@ -132,6 +138,11 @@ class _Times(TextColumn):
         return Text(seconds_text(task.elapsed or 0.0) + (f", {left}" if left else ""), style="dim")
 
 
+def bounded(budget: BudgetRecord) -> bool:
+    """Say whether there is a budget: a single rung may take as long as it takes."""
+    return budget.seconds < UNBOUNDED_SECONDS
+
+
 def _numbers(numbers: dict[str, float]) -> str:
     return " ".join(f"{name} {number_text(numbers[name])}" for name in SHOWN_NUMBERS if name in numbers)
 
@@ -149,7 +160,8 @@ def result_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text
     if test is not None:
         told = f"{record.task.metric} {scored(test.score, test.low, test.high)}"
         yield from hung("test", f"{told} on {record.data.split.test:,} rows, opened once, at the end", width, "bold")
-    spent = f"{seconds_text(record.budget.spent_seconds)} of {seconds_text(record.budget.seconds)}"
+    spent = seconds_text(record.budget.spent_seconds)
+    spent += f" of {seconds_text(record.budget.seconds)}" if bounded(record.budget) else ""
     yield from hung("time", spent, width)
     yield from _next_lines(record, folder, width)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -10,13 +11,15 @@ from typing import Any, final
 from yunti.bundle.format import about_of
 from yunti.climbing.budget import LEARNING, START_SECONDS, TORCH_START_SECONDS, Purse, reserve_seconds, share_of
 from yunti.climbing.compare import best_of, choose
-from yunti.climbing.events import Decided, RungEnded, RungProgress, RungStarted, Tell
+from yunti.climbing.events import Decided, RungEnded, RungProgress, RungSaid, RungStarted, Tell
+from yunti.climbing.follow import invite, token_of
 from yunti.climbing.refit import AGAIN, MOST_FOR_REFIT, not_worth_it, parts_of, refit_seconds
 from yunti.climbing.request import Request
 from yunti.climbing.run import RunFolder
 from yunti.climbing.supervise import Act, Ending, supervise
 from yunti.climbing.verdict import verdict
 from yunti.data.dataset import Dataset
+from yunti.devices import place_of
 from yunti.errors import RungError
 from yunti.ladders.find import find_rung
 from yunti.ladders.rung import Rung
@@ -37,6 +40,7 @@ class Ascent:
     ) -> None:
         self.run, self.request, self.dataset = run, request, dataset
         self.record, self.purse, self.tell = record, purse, tell
+        self.place = place_of(os.environ)
         self.starts = {False: START_SECONDS, True: TORCH_START_SECONDS}
         self.spec = Spec(
             dataset.columns, record.task, len(dataset.train), request.seed, request.device, request.pretrained
@@ -59,6 +63,8 @@ class Ascent:
         self.tell(RungStarted(rung.name, rung.era, rung.idea, share))
         members = [each.name for each in self.trained()] if rung.combines else []
         ending = self._work(rung, share, members)
+        if ending.how != "ok" and self.place.size > 1:  # whoever started the processes starts them again
+            raise RungError(rung.name, "all processes must come to the end", ending.reason, "start them again")
         trained = self.run.rung_record(rung.name) if ending.how == "ok" else None
         if trained is None:
             trained = RungRecord(rung.name, rung.era, "stopped" if ending.how == "late" else "failed", ending.reason)
@@ -179,6 +185,8 @@ class Ascent:
             "pretrained": self.request.pretrained,
             "members": list(members),
             "act": act,
+            "settings": dict(self.request.settings),
+            "token": token_of(os.environ),
         }
         began = job["began"]
         shown = rung.name if act == "train" else act
@@ -198,7 +206,13 @@ class Ascent:
         hard = max(share, min(1.5 * share, spare), min(share + GRACE_SECONDS, 0.25 * spare))
         if not self.trained():
             hard = max(hard, 20.0)  # the first rung is the model that there always is
-        return supervise(job, self.run.outcome(rung.name), hard, progress)
+
+        def say(sentence: str) -> None:
+            self.tell(RungSaid(shown, sentence))
+
+        if act == "train" and self.place.size > 1:
+            invite(self.run.outcome(rung.name), job)
+        return supervise(job, self.run.outcome(rung.name), hard, progress, say)
 
     def _refit(self, chosen: RungRecord) -> None:
         """Train the chosen rung anew on training and validation rows, if that pays and fits, and note what came of it.

@@ -21,6 +21,7 @@ LEARNING = 2.0  # a rung can learn something in this many times what it takes to
 SHORTEST_SECONDS = 60.0
 SHORTEST_WITH_NETWORKS = 105.0  # where columns are of kinds that all networks are made for
 LONGEST_SECONDS = 3600.0
+UNBOUNDED_SECONDS = 1e9  # thirty years: what stands where no budget was given to a single rung
 SECONDS_PER_1000_ROWS = {"image": 6.0, "audio": 10.0, "sequence": 6.0, "text": 6.0}
 SECONDS_PER_1000_ROWS_OF_NUMBERS = 1.0
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import yunti
 from yunti.climbing.ascent import INTERRUPTED, Ascent
-from yunti.climbing.budget import Purse, derive_budget
+from yunti.climbing.budget import UNBOUNDED_SECONDS, Purse, derive_budget
 from yunti.climbing.events import Finished, Prepared, Stage, Tell
 from yunti.climbing.listen import Listeners
 from yunti.climbing.request import Request, from_settings, names, seconds_or_none
@@ -103,13 +103,34 @@ def climb(  # noqa: PLR0913  (the keywords are the options of the product's main
         pretrained=pretrained,
         refit=refit,
     )
+    return start(source, request, test, out, tell, began)
+
+
+def start(
+    source: object,
+    request: Request,
+    test: object | None,
+    out: str | Path | None,
+    tell: Tell | None,
+    began: float | None,
+) -> Climb:
+    """Make the run folder, read the data, and climb.
+
+    Args:
+        source: as `climb` takes it.
+        request: all that was asked.
+        test: a separate source of test rows.
+        out: the run folder.
+        tell: called with every event.
+        began: `time.monotonic()` from which the budget counts; now if not given.
+    """
     began = _now() if began is None else began
-    chosen_device = choose_device(device).name
+    device = choose_device(request.device).name
     run = RunFolder.make(out, request.source, request)
     with Listeners(run, tell) as tell_all:
         try:
             dataset = prepare(source, request.data_options(test), run.prepared, lambda *at: tell_all(Stage(*at)))
-            record = _begin(run, replace(request, device=chosen_device), dataset)
+            record = _begin(run, replace(request, device=device), dataset)
         except InputError:
             run.discard()
             raise
@@ -180,9 +201,12 @@ def _begin(run: RunFolder, request: Request, dataset: Dataset) -> ClimbRecord:
         return replace(saved, rungs=kept, verdict=None)
     task = infer_task(dataset.task, dataset.target.name, dataset.classes, request.metric)
     choose_rungs(task.name, request.rungs)
-    if request.budget_seconds is None:
+    if request.budget_seconds is None and request.full:
+        seconds, reason = UNBOUNDED_SECONDS, "one rung at full strength, as long as its recipe takes"
+    elif request.budget_seconds is None:
         seconds, reason = derive_budget(dataset.record.rows, dataset.columns)
     else:
+        assert request.budget_seconds is not None
         seconds, reason = request.budget_seconds, "asked for"
     record = ClimbRecord(
         data=dataset.record,

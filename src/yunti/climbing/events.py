@@ -50,6 +50,14 @@ class RungProgress:
 
 
 @dataclass(frozen=True)
+class RungSaid:
+    """A rung has something to say that a person should read while it goes on."""
+
+    name: str
+    sentence: str
+
+
+@dataclass(frozen=True)
 class RungEnded:
     """A rung is done, skipped, failed or stopped."""
 
@@ -71,5 +79,5 @@ class Finished:
     record: ClimbRecord
 
 
-Event = Union[Stage, Prepared, RungStarted, RungProgress, RungEnded, Decided, Finished]  # noqa: UP007
+Event = Union[Stage, Prepared, RungStarted, RungProgress, RungSaid, RungEnded, Decided, Finished]  # noqa: UP007
 Tell = Callable[[Event], None]

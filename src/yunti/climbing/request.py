@@ -37,6 +37,8 @@ class Request:
         device: "auto", "cpu", "cuda" or "mps".
         pretrained: local folder or hub name of a pretrained model.
         refit: whether the chosen rung is trained anew on training and validation rows before the test rows are opened.
+        full: whether it is one rung that is trained, at full strength: without a budget it takes as long as it takes.
+        settings: what was set by hand for that rung, by names with dots (see `yunti.models.settings`).
     """
 
     source: str | None
@@ -56,6 +58,8 @@ class Request:
     device: str = "auto"
     pretrained: str | None = None
     refit: bool = True
+    full: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def found_source(self) -> str | None:
         """Return the source as it can be found from any folder; None for an object in memory."""

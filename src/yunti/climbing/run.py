@@ -119,6 +119,10 @@ class RunFolder:
         """Folder of what a rung's process left besides its bundle."""
         return self.path / "outcomes" / rung
 
+    def checkpoints(self, rung: str) -> Path:
+        """Folder of the checkpoints of a rung's training; it is gone when the rung is done."""
+        return self.outcome(rung) / "checkpoints"
+
     def rung_record(self, rung: str) -> RungRecord | None:
         """The record that a rung's process wrote as its last act, if it did."""
         path = self.outcome(rung) / "record.json"

@@ -22,10 +22,12 @@ COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # Threads that wait for each other by spinning starve beside a busy neighbour: a step of a small network took 161 ms
 # instead of 17 on two cores with one of them in use. After this many turns a waiting thread goes to sleep.
 THREADING = {"GOMP_SPINCOUNT": "5000"}
+TOGETHER = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 MEMORY_SHARE = 0.92  # of what was free when the process began; beyond it the system itself starts to suffer
 
 Act = Literal["train", "refit", "test"]  # what a process is asked to do for its rung
 Progress = Callable[[float, dict[str, float]], None]
+Say = Callable[[str], None]
 
 
 @final
@@ -37,7 +39,9 @@ class Ending:
     reason: str = ""
 
 
-def supervise(job: Mapping[str, Any], folder: Path, hard_seconds: float, progress: Progress) -> Ending:
+def supervise(
+    job: Mapping[str, Any], folder: Path, hard_seconds: float, progress: Progress, say: Say = lambda _sentence: None
+) -> Ending:
     """Run a job in a process of its own until it ends or outruns its limits.
 
     The job goes to the process's standard input, which then stays open: when this process dies, even by SIGKILL, the
@@ -48,6 +52,7 @@ def supervise(job: Mapping[str, Any], folder: Path, hard_seconds: float, progres
         folder: where `output.txt` is written.
         hard_seconds: seconds after which the process is killed.
         progress: called with the fraction done and the numbers that the worker reports.
+        say: called with what the worker has to say to a person.
     """
     folder.mkdir(parents=True, exist_ok=True)
     reader, writer = os.pipe()
@@ -59,16 +64,22 @@ def supervise(job: Mapping[str, Any], folder: Path, hard_seconds: float, progres
             stdout=output,
             stderr=subprocess.STDOUT,
             pass_fds=(writer,),
-            env=THREADING | {name: str(cores()) for name in COUNTS} | os.environ,
+            env=THREADING | {name: str(cores()) for name in COUNTS} | _environment(job),
             start_new_session=True,  # a Ctrl-C in the terminal reaches the climb alone, which then decides
         )
         os.close(writer)
         try:
             assert process.stdin is not None
             _send(process, json.dumps(job).encode() + b"\n")
-            return _watch(process, events, time.monotonic() + hard_seconds, limit, progress, folder)
+            return _watch(process, events, time.monotonic() + hard_seconds, limit, (progress, say), folder)
         finally:
             _kill(process)
+
+
+def _environment(job: Mapping[str, Any]) -> dict[str, str]:
+    """Only training is done by several processes together: whoever tests or trains anew shall not wait for others."""
+    alone = job.get("act", "train") != "train"
+    return {name: value for name, value in os.environ.items() if not (alone and name in TOGETHER)}
 
 
 def _send(process: subprocess.Popen[bytes], line: bytes) -> None:
@@ -81,8 +92,14 @@ def _send(process: subprocess.Popen[bytes], line: bytes) -> None:
 
 
 def _watch(
-    process: subprocess.Popen[bytes], events: Any, deadline: float, limit: int, progress: Progress, folder: Path
+    process: subprocess.Popen[bytes],
+    events: Any,
+    deadline: float,
+    limit: int,
+    hear: tuple[Progress, Say],
+    folder: Path,
 ) -> Ending:
+    progress, say = hear
     buffer = b""
     error = ""
     while True:
@@ -93,6 +110,8 @@ def _watch(
             for line in lines:
                 message = json.loads(line)
                 error = message.get("error", error)
+                if "said" in message:
+                    say(message["said"])
                 if "fraction" in message:
                     progress(message["fraction"], message.get("numbers", {}))
         elif chunk == b"":

@@ -9,11 +9,12 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -25,11 +26,12 @@ from yunti.climbing.run import RunFolder
 from yunti.climbing.supervise import Act
 from yunti.data.dataset import Dataset, open_dataset
 from yunti.data.table import Table
-from yunti.devices import energy_wh, peak_memory_bytes
+from yunti.devices import energy_wh, peak_memory_bytes, place_of
 from yunti.errors import RungError, YuntiError
 from yunti.ladders.find import find_rung
 from yunti.ladders.rung import Rung
 from yunti.models.contract import Model, Size, Watch
+from yunti.models.settings import settings_from
 from yunti.records import Cost, RefitRecord, RungRecord, Score, TestRecord, from_json, to_json, write_atomic
 from yunti.specs import Spec, TaskSpec
 from yunti.tasks.intervals import interval
@@ -60,6 +62,8 @@ class Job:
         device: where networks run.
         pretrained: the pretrained model that was given, if one.
         members: for a rung that combines others: the trained ones; or its members that are to be trained anew.
+        settings: what was set by hand for the rung.
+        token: tells the starts of a group of processes apart.
         act: train the rung; train the chosen one anew on training and validation rows; or open the test rows for it.
     """
 
@@ -72,6 +76,8 @@ class Job:
     device: str
     pretrained: str | None = None
     members: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    token: str = ""
     act: Act = "train"
 
 
@@ -97,7 +103,8 @@ def train_rung(job: Job, send: Send) -> None:
     dataset = open_dataset(run.prepared)
     rung = find_rung(job.task.name, job.rung)
     spec = Spec(dataset.columns, job.task, len(dataset.train), job.seed, job.device, job.pretrained)
-    watch = Watch(job.began + job.seconds - _seconds_to_finish(job), _reporter(send))
+    watch = Watch(job.began + job.seconds - _seconds_to_finish(job), _reporter(send), _speaker(send))
+    home = run.checkpoints(rung.name)
     if rung.combines:
         from yunti.climbing.combine import combine
 
@@ -110,9 +117,12 @@ def train_rung(job: Job, send: Send) -> None:
             return
         model, predictions = combined
     else:
-        model = rung.build(spec, Size())
+        settings = settings_from(job.settings.items())
+        model = rung.build(spec, Size(settings.dial))
         send({"fraction": 0.0})
-        train(model, dataset.train, dataset.valid, watch)
+        train(model, dataset.train, dataset.valid, watch, settings, home)
+        if place_of(os.environ).rank > 0:
+            return  # the first process predicts, measures and writes
     fit_seconds = time.monotonic() - job.began
     predictions = predictions if rung.combines else model.predict(dataset.valid.table)
     _check(predictions, rung)
@@ -135,6 +145,7 @@ def train_rung(job: Job, send: Send) -> None:
     np.save(run.outcome(rung.name) / "valid.npy", predictions)
     final_record = replace(record, cost=replace(cost, bytes=bytes_on_disk))
     write_atomic(run.outcome(rung.name) / "record.json", to_json(final_record))
+    shutil.rmtree(home, ignore_errors=True)
 
 
 def refit_rung(job: Job, send: Send) -> None:
@@ -145,16 +156,17 @@ def refit_rung(job: Job, send: Send) -> None:
     dataset = open_dataset(run.prepared)
     bundle = load_bundle(run.model(job.rung))
     rows = dataset.both()
-    watch = Watch(job.began + job.seconds - _seconds_to_finish(job), _reporter(send))
+    watch = Watch(job.began + job.seconds - _seconds_to_finish(job), _reporter(send), _speaker(send))
     send({"fraction": 0.0})
     began = time.monotonic()
+    home = run.checkpoints(f"{job.rung}-refit")
     members: tuple[str, ...] = ()
     if find_rung(job.task.name, job.rung).combines:
         from yunti.climbing.combine import refit_members
 
         members = refit_members(run, bundle.model, job.members, rows, watch)
     else:
-        refit(bundle.model, rows, watch)
+        refit(bundle.model, rows, watch, settings_from(job.settings.items()), home)
     seconds = round(time.monotonic() - began, 3)
     probe = dataset.valid.table.take(slice(0, PROBE_ROWS))
     _check(bundle.model.predict(probe), find_rung(job.task.name, job.rung))
@@ -166,6 +178,7 @@ def refit_rung(job: Job, send: Send) -> None:
     )
     save_bundle(run.model(job.rung), bundle.model, job.rung, bundle.size, about, probe)
     run.save_refit(job.rung, RefitRecord(len(rows), seconds, members=members))
+    shutil.rmtree(home, ignore_errors=True)
 
 
 def open_test(job: Job, _send: Send) -> None:
@@ -265,6 +278,10 @@ def _reporter(send: Send) -> Callable[[float, dict[str, float]], None]:
             send({"fraction": fraction, "numbers": {name: float(value) for name, value in numbers.items()}})
 
     return report
+
+
+def _speaker(send: Send) -> Callable[[str], None]:
+    return lambda sentence: send({"said": sentence})
 
 
 def _write(pipe: Any, message: dict[str, Any]) -> None:

@@ -35,7 +35,8 @@ def train(
         valid: the rows that choose when to stop, which weights to keep, and the temperature.
         watch: the time there is, and whom to tell.
         settings: what was set by hand; only networks have something to set.
-        home: folder of the checkpoints, from which an interrupted training of a network goes on; None keeps none.
+        home: folder of the checkpoints, from which an interrupted training of a network goes on; its history is
+            written beside it, `history.jsonl`. None keeps none.
 
     Raises:
         OptionError: a setting does not belong to this model.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from yunti.data.table import Examples
 from yunti.errors import RungError
 from yunti.models.contract import Watch
 from yunti.models.network import Network
+from yunti.records import write_atomic
 from yunti.training.allocator import keep_freed_memory
 from yunti.training.checkpoint import Keeper, Snapshot
 from yunti.training.group import Group, joined, whole
@@ -81,6 +83,9 @@ def _run(
                 must = "its predictions must be numbers"
                 raise RungError(network.blueprint.name, must, "none were", "leave this rung out")
             judge.restore_best()
+            if home is not None and group.leads:
+                lines = "".join(json.dumps(line) + "\n" for line in descent.news.history)
+                write_atomic(home.parent / "history.jsonl", lines)
             network.adopt(whole(network.module.state_dict()))
     finally:
         torch.set_flush_denormal(False)  # whoever called counts with denormal numbers, as everywhere
