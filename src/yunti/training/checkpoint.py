@@ -20,7 +20,7 @@ from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
 KEPT = 2
-_NAME = re.compile(r"step-(\d+)\.safetensors")
+_NAME = re.compile(r"step-(\d+)\.(safetensors|shards)")
 _DIGEST = 32
 
 
@@ -79,10 +79,14 @@ class Keeper:
 
     def newest(self) -> tuple[Snapshot | None, str]:
         """Return the newest checkpoint that is whole, and a sentence on those that are not."""
+        from yunti.training.shards import open_shards
+
         damaged: list[str] = []
-        for path in reversed(self._files()):
+        found = [path for path in self.folder.glob("step-*") if _NAME.fullmatch(path.name)]
+        for path in sorted(found, key=lambda path: path.name, reverse=True):
             try:
-                return open_checkpoint(path), _passed_over(damaged, path)
+                opened = open_shards(path) if path.is_dir() else open_checkpoint(path)
+                return opened, _passed_over(damaged, path)
             except ValueError as error:
                 damaged.append(f"{path.name} is damaged ({error})")
         return None, _passed_over(damaged, None)

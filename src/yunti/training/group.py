@@ -12,6 +12,9 @@ from typing import Any, TypeVar, final
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.nn.functional import all_reduce
 from torch.utils.checkpoint import checkpoint
 
 from yunti.devices import Place, available_bytes, place_of
@@ -93,17 +96,26 @@ def joined(device: str) -> Iterator[Group]:
     if place.size == 1:
         yield ALONE
         return
-    settings = {"RANK": place.rank, "WORLD_SIZE": place.size, "LOCAL_RANK": place.local}
-    os.environ.update({name: str(value) for name, value in settings.items()})
-    os.environ.update({"MASTER_ADDR": place.host, "MASTER_PORT": str(place.port)})
     on_gpu = torch.device(device).type == "cuda"
     if on_gpu:
         torch.cuda.set_device(place.local)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
+    backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
+    dist.init_process_group(backend, store=_meeting_point(place), rank=place.rank, world_size=place.size)
     try:
         yield Group(place)
     finally:
         dist.destroy_process_group()
+
+
+def _meeting_point(place: Place) -> Store:
+    """Return the store by which processes find each other; `torchrun` holds one, else the first process does.
+
+    `torchrun` keeps its store when it starts lost processes again, with the addresses of the dead in it: every start
+    has names of its own.
+    """
+    held = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    store = TCPStore(place.host, place.port, place.size, is_master=not held and place.rank == 0)
+    return PrefixStore(f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
 
 
 def is_sharded(network: Network) -> bool:
@@ -141,6 +153,9 @@ class Team:
                 block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
         if group.is_alone:
             return
+        for norm in module.modules():
+            if isinstance(norm, nn.modules.batchnorm._BatchNorm):
+                norm.forward = functools.partial(normalised_together, norm)  # type: ignore[method-assign]
         if group.sharded:
             self.forward = _sharded(module, precision)
         else:
@@ -165,6 +180,38 @@ def _sharded(module: nn.Module, precision: Precision) -> Any:
     for block in blocks_of(module):
         fully_shard(block, mp_policy=policy)
     return fully_shard(module, mp_policy=policy)
+
+
+def normalised_together(norm: nn.modules.batchnorm._BatchNorm, values: Tensor) -> Tensor:
+    """Normalise a batch that is spread over processes as if one had it (PyTorch's own needs a GPU for that).
+
+    Args:
+        norm: batch normalisation, which also learns the running mean and variance here.
+        values: shape (rows, channels, …), this process's rows.
+    """
+    if not norm.training:
+        return type(norm).forward(norm, values)
+    others = [place for place in range(values.ndim) if place != 1]
+    count = values.new_tensor([values.numel() / values.shape[1]])
+    shape = [1, -1, *[1] * (values.ndim - 2)]
+    total = _summed(torch.cat([values.sum(others), count]))
+    mean, rows = total[:-1] / total[-1], total[-1].detach()
+    centred = values - mean.view(shape)  # E[x²] − E[x]² would lose digits
+    variance = _summed(centred.square().sum(others)) / rows
+    if norm.running_mean is not None and norm.running_var is not None and norm.momentum is not None:
+        with torch.no_grad():
+            norm.running_mean.lerp_(mean, norm.momentum)
+            norm.running_var.lerp_(variance * rows / (rows - 1), norm.momentum)
+            if norm.num_batches_tracked is not None:
+                norm.num_batches_tracked += 1
+    result = centred * torch.rsqrt(variance + norm.eps).view(shape)
+    return result if norm.weight is None else result * norm.weight.view(shape) + norm.bias.view(shape)
+
+
+def _summed(value: Tensor) -> Tensor:
+    """Return the sum over processes, through which gradients flow back."""
+    total: Tensor = all_reduce(value)  # type: ignore[no-untyped-call]
+    return total
 
 
 def blocks_of(module: nn.Module) -> list[nn.Module]:

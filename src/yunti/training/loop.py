@@ -19,13 +19,14 @@ from yunti.seeds import seed_for
 from yunti.training.average import Average
 from yunti.training.checkpoint import Keeper, Snapshot
 from yunti.training.feed import Feed, Part
-from yunti.training.group import Team, like, whole
+from yunti.training.group import Team, like
 from yunti.training.laying import Material
 from yunti.training.optimisers import advance, norm_of, optimisers_for, pack, penalise, set_rate, unpack
 from yunti.training.pace import Pace
 from yunti.training.pilot import Health, News, Pilot
 from yunti.training.randomness import generators, set_generators
 from yunti.training.schedules import Course
+from yunti.training.shards import save_shards
 
 _MOST_RESCUES = 2
 _READ_EVERY = {"cpu": 1}  # steps after which losses are read; a GPU must not wait for every one
@@ -209,22 +210,25 @@ class Descent:
         assert self.keeper is not None
         began = time.monotonic()
         snapshot = self.snapshot()
-        if self.group.leads:
+        trouble = ""
+        if self.group.sharded:
+            trouble = save_shards(self.keeper.folder, self.step, snapshot, self.group)
+        elif self.group.leads:
             self.keeper.save(self.step, snapshot)
-            if self.keeper.trouble and self.pilot.notes.get("checkpoint") != self.keeper.trouble:
-                self.pilot.notes["checkpoint"] = self.keeper.trouble
-                self.watch.say(self.keeper.trouble)
+            trouble = self.keeper.trouble
+        if trouble and self.pilot.notes.get("checkpoint") != trouble:
+            self.pilot.notes["checkpoint"] = trouble
+            self.watch.say(trouble)
         self.news.rest(time.monotonic() - began)
 
     def snapshot(self) -> Snapshot:
         """Return all that `restore` needs; every process of a group must call this at the same step."""
-        snapshot = Snapshot()
-        snapshot.put("module", whole(self.network.module.state_dict()))
+        snapshot, judge = Snapshot(), self.material.judge
+        snapshot.put("module", self.network.module.state_dict())
         for number, turn in enumerate(self.turns):
-            snapshot.put(f"optimiser.{number}", whole(pack(turn.optimisers)))
-        judge = self.material.judge
-        snapshot.put("judge", whole(judge.tensors()), judge.facts())
-        snapshot.put("average", whole(self.average.tensors()), self.average.steps)
+            snapshot.put(f"optimiser.{number}", pack(turn.optimisers))
+        snapshot.put("judge", judge.tensors(), judge.facts())
+        snapshot.put("average", self.average.tensors(), self.average.steps)
         for rank, (tensors, facts) in enumerate(self.group.gather(generators(self.feed.random))):
             snapshot.put(f"random.{rank}", tensors, facts)
         snapshot.facts |= {
@@ -234,8 +238,8 @@ class Descent:
             "course": self.course.facts(),
             "health": self.health.facts(),
             "scaler": self.scaler.state_dict(),
-            "history": self.news.history,
-            "notes": self.pilot.notes,
+            "history": [*self.news.history],
+            "notes": dict(self.pilot.notes),
             "key": self.material.key,
             "layout": asdict(self.material.layout),
             "plan": self.network.plan,

@@ -1,0 +1,89 @@
+"""Checkpoints of networks that no process holds whole: every process writes its part, any number can read them.
+
+Written by `torch.distributed.checkpoint` into a folder `step-NNN.shards`, with the facts and a digest of every file in
+`facts.json`. Its list of parts is a pickle, as PyTorch has it: it stays in the run folder, and no bundle holds one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from torch.distributed.checkpoint.filesystem import FileSystemReader
+from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
+
+from yunti.records import write_atomic
+from yunti.training.checkpoint import Snapshot
+from yunti.training.group import Group
+
+FACTS = "facts.json"
+_DIGEST = 16
+
+
+def save_shards(folder: Path, step: int, snapshot: Snapshot, group: Group, kept: int = 2) -> str:
+    """Write a checkpoint, every process its part; return what went wrong, or nothing.
+
+    Args:
+        folder: of the checkpoints, on a disk that all processes share.
+        step: steps taken.
+        snapshot: the state, with tensors as this process holds them.
+        group: the processes.
+        kept: how many checkpoints stay.
+    """
+    path = folder / f"step-{step:09d}.shards"
+    temporary = path.with_suffix(".tmp")
+    if group.leads:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+    group.agree(step)
+    trouble = ""
+    try:
+        save(dict(snapshot.tensors), checkpoint_id=temporary)
+    except (OSError, RuntimeError) as error:
+        trouble = str(error).splitlines()[0]
+    trouble = next((each for each in group.gather(trouble) if each), "")
+    if group.leads and not trouble:
+        files = {each.name: _digest(each) for each in sorted(temporary.iterdir())}
+        write_atomic(temporary / FACTS, json.dumps({"facts": snapshot.facts, "files": files}))
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.replace(path)
+        for old in sorted(folder.glob("step-*.shards"))[:-kept]:
+            shutil.rmtree(old, ignore_errors=True)
+    return f"the checkpoint of step {step} could not be written: {trouble}" if trouble else ""
+
+
+def open_shards(path: Path) -> Snapshot:
+    """Read a checkpoint of parts, whole, by one process.
+
+    Raises:
+        ValueError: a file of it is missing or altered.
+    """
+    try:
+        content = json.loads((path / FACTS).read_text())
+        files = content["files"]
+        wrong = [name for name, digest in files.items() if _digest(path / name) != digest]
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError("it cannot be read") from error
+    if wrong:
+        raise ValueError(f"{wrong[0]} is not what was written")
+    metadata = FileSystemReader(path).read_metadata().state_dict_metadata
+    tensors = {
+        name: torch.empty(each.size, dtype=each.properties.dtype)
+        for name, each in metadata.items()
+        if isinstance(each, TensorStorageMetadata)
+    }
+    load(tensors, checkpoint_id=path, no_dist=True)
+    return Snapshot(tensors, content["facts"])
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_DIGEST))
+        os.fsync(file.fileno())
+    return digest.hexdigest()
