@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from yunti.bundle.bundle import Bundle
     from yunti.bundle.bundle import load_bundle as load
     from yunti.climbing.climb import Climb, climb, resume
+    from yunti.climbing.own import Fitted, fit
     from yunti.climbing.single import train
     from yunti.data.dataset import Look
     from yunti.errors import (
@@ -35,6 +36,7 @@ __all__ = [
     "BundleError",
     "Climb",
     "ColumnError",
+    "Fitted",
     "InputError",
     "OptionError",
     "PackageError",
@@ -43,6 +45,7 @@ __all__ = [
     "YuntiError",
     "__version__",
     "climb",
+    "fit",
     "load",
     "look",
     "resume",
@@ -56,6 +59,8 @@ _HOMES = {
     "climb": ("yunti.climbing.climb", "climb"),
     "resume": ("yunti.climbing.climb", "resume"),
     "train": ("yunti.climbing.single", "train"),
+    "Fitted": ("yunti.climbing.own", "Fitted"),
+    "fit": ("yunti.climbing.own", "fit"),
 }
 
 

@@ -147,8 +147,9 @@ class Network(Model):
     def adopt(self, state: Mapping[str, Tensor]) -> None:
         """Take whole weights into a module that no engine has changed, as one that was sharded for training was."""
         assert self._design is not None
+        copied = {name: tensor.detach().clone() for name, tensor in state.items()}
         self._take(self._design)
-        self.module.load_state_dict(state)
+        self.module.load_state_dict(copied)
 
     @property
     def module(self) -> nn.Module:
@@ -165,6 +166,11 @@ class Network(Model):
                 "train it",
             )
         return self._module
+
+    @property
+    def shape(self) -> Mapping[str, Any]:
+        """What its module is made with; nothing before it is prepared."""
+        return {} if self._design is None else self._design.shape
 
     @property
     def recipe(self) -> Recipe:

@@ -86,7 +86,8 @@ def _run(
             if home is not None and group.leads:
                 lines = "".join(json.dumps(line) + "\n" for line in descent.news.history)
                 write_atomic(home.parent / "history.jsonl", lines)
-            network.adopt(whole(network.module.state_dict()))
+            if not group.is_alone:  # leave what was made for several processes behind
+                network.adopt(whole(network.module.state_dict()))
     finally:
         torch.set_flush_denormal(False)  # whoever called counts with denormal numbers, as everywhere
     return judge, notes

@@ -289,6 +289,7 @@ def _key(network: Network, train: Examples, valid: Examples, again: Again | None
         "rung": network.blueprint.name,
         "spec": asdict(network.spec),
         "settings": asdict(network.settings),
+        "shape": dict(network.shape),
         "again": None if again is None else [again.steps, again.mirror],
         "versions": [_FORM, torch.__version__],
     }

@@ -1,0 +1,128 @@
+"""Train a torch module of the user's own on the same split and by the same engine as every rung."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from yunti.climbing.request import seconds_or_none
+from yunti.data.dataset import Dataset, open_dataset, prepare
+from yunti.data.options import DataOptions
+from yunti.devices import choose_device
+from yunti.models.contract import Watch
+from yunti.models.settings import flat, settings_from
+from yunti.specs import Spec
+from yunti.tasks.intervals import interval
+from yunti.tasks.task import infer_task, score
+from yunti.training import train
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from yunti.models.network import Network
+
+
+def fit(  # noqa: PLR0913  (the keywords are those of `train` that serve a module)
+    module: nn.Module,
+    source: object,
+    *,
+    target: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    test: object | None = None,
+    split: str | None = None,
+    metric: str | None = None,
+    budget: str | float | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    out: str | Path | None = None,
+    watch: Watch | None = None,
+) -> Fitted:
+    """Train a torch module of your own: data, split, loss, schedule, precision, checkpoints and scores are yunti's.
+
+    Args:
+        module: from one tensor of rows to one row of logits or values each. Pictures come to it as (rows, channels,
+            height, width), sounds and sequences as (rows, steps, width), tables as (rows, numbers and one-hot
+            categories), standardised; several kinds at once as a mapping of tensors. One output serves for two classes.
+        source: as `yunti.climb` takes it.
+        target: the column to predict; folders of classes and samples know their own.
+        settings: names with dots, or nested, such as `{"training": {"epochs": 5, "batch": 128}}`.
+        test: a separate source of test rows.
+        split: a column that holds a ready split.
+        metric: the metric that decides which weights are kept.
+        budget: the most time it may take; as long as the recipe takes if not given.
+        seed: of split, batches and dropout; the weights are yours.
+        device: "auto", "cpu", "cuda" or "mps".
+        out: a folder for data and checkpoints, from which an interrupted training goes on; none is kept if not given.
+        watch: the time there is, and whom to tell; overrides `budget`.
+
+    Returns:
+        The trained module with its scores.
+
+    Raises:
+        InputError: the data or a setting cannot be used.
+        RungError: the module does not answer as the task asks, or diverges.
+
+    Example:
+        >>> from torch import nn
+        >>> net = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+        >>> run = fit(net, "sample:digits", settings={"training.epochs": 3})
+        >>> 0.5 < run.valid <= 1
+        True
+    """
+    import time
+
+    from yunti.models.own import own_network  # torch is needed from here on
+
+    seconds = seconds_or_none(budget)
+    if watch is None:
+        watch = Watch() if seconds is None else Watch(time.monotonic() + seconds)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch if out is None else out)
+        prepared = folder / "prepared"
+        if (prepared / "dataset.json").is_file():
+            dataset = open_dataset(prepared)
+        else:
+            options = DataOptions(target=target, test=test, split=split, seed=seed)
+            prepared.mkdir(parents=True, exist_ok=True)
+            dataset = prepare(source, options, prepared, lambda _name, _fraction: None)
+        task = infer_task(dataset.task, dataset.target.name, dataset.classes, metric)
+        spec = Spec(dataset.columns, task, len(dataset.train), seed, choose_device(device).name)
+        network = own_network(module, spec)
+        home = None if out is None else folder / "checkpoints"
+        train(network, dataset.train, dataset.valid, watch, settings_from(flat(settings or {})), home)
+        return Fitted(network, dataset)
+
+
+@final
+class Fitted:
+    """A module that was trained, and how good it is.
+
+    Attributes:
+        network: the trained network: `predict`, `plan`, `history`; `module` in it is the user's.
+        valid: the score on the validation rows, by which the weights were kept.
+        test: the score on the test rows, which were opened once, now; None where there are none.
+        low: end of the 95 % interval of `test`.
+        high: its other end.
+    """
+
+    def __init__(self, network: Network, dataset: Dataset) -> None:
+        task = network.spec.task
+        self.network = network
+        self.valid = score(task, dataset.valid.target, network.predict(dataset.valid.table))
+        self.test: float | None = None
+        self.low = self.high = float("nan")
+        if dataset.record.split.test:
+            rows = dataset.open_test()
+            answers = network.predict(rows.table)
+            self.test = score(task, rows.target, answers)
+            self.low, self.high = interval(task, rows.target, answers, seed=network.spec.seed, clusters=rows.groups)
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """Step by step: loss, learning rate, norm of the gradient, and the score where it was looked at."""
+        return self.network.history
+
+    def __repr__(self) -> str:
+        return f"Fitted({self.network.spec.task.metric}: valid {self.valid:.4f}, test {self.test})"
