@@ -22,7 +22,7 @@ from yunti.models.vision import Filters
 from yunti.specs import ColumnSpec, Spec, TaskSpec
 from yunti.training import train
 
-RECIPE = Recipe(batch=32, epochs=2, learning_rate=1e-2)
+RECIPE = Recipe(batch=32, epochs=2, learning_rate=1e-2, patience=1.0)  # how often is looked depends on the pace
 CLASSES = TaskSpec("classification", "y", "accuracy", "higher", ("a", "b", "c"))
 Build = Callable[[], Network]
 
@@ -64,9 +64,7 @@ def number_network(
         return Design({"width": 16}, recipe)
 
     columns = tuple(ColumnSpec(f"x{place}", "number") for place in range(3))
-    blueprint = Blueprint(
-        "small", lambda spec: Encoder(spec.columns, Reading()), design, assemble or usual, turns
-    )
+    blueprint = Blueprint("small", lambda spec: Encoder(spec.columns, Reading()), design, assemble or usual, turns)
     return Network(Spec(columns, CLASSES, 600, seed), blueprint)
 
 
@@ -91,10 +89,6 @@ def settings(**values: Any) -> Settings:
     return settings_from({"engine.precision": "fp32", **given}.items())
 
 
-class Stop(Exception):
-    """Ends a training as a signal would."""
-
-
 def stop_at(network: Network, calls: int) -> None:
     """Let a network end its training at so many losses from its first step on."""
     loss, taken = network.loss, [0]
@@ -102,7 +96,7 @@ def stop_at(network: Network, calls: int) -> None:
     def counted(batch: Any, target: Any, forward: Any = None) -> Any:
         taken[0] += forward is not None and "steps" in network.plan
         if taken[0] > calls:
-            raise Stop
+            raise KeyboardInterrupt
         return loss(batch, target, forward)
 
     network.loss = counted  # type: ignore[method-assign]
@@ -113,7 +107,7 @@ def interrupt(network: Network, rows: Examples, valid: Examples, given: Settings
     stop_at(network, steps)
     try:
         train(network, rows, valid, Watch(), given, home)
-    except Stop:
+    except KeyboardInterrupt:
         wait_for_writers()
         return
     raise AssertionError("it should have been stopped")

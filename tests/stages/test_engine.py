@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from small import RECIPE, Stop, number_network, number_rows, picture_network, picture_rows, settings, weights
+from small import RECIPE, number_network, number_rows, picture_network, picture_rows, settings, weights
 from yunti.errors import RungError
 from yunti.models.contract import Watch
-from yunti.training import measuring, refit, train
+from yunti.training import measuring, train
 
 ROWS, VALID = number_rows(256), number_rows(100, 1)
+NONE = VALID.take(slice(0, 0))  # the last weights are kept
 FP32 = settings()
 LONGER = replace(RECIPE, epochs=5)
 CHANCE = math.log(3)
@@ -132,11 +133,11 @@ def test_what_was_lowered_for_memory_stays_lowered_after_a_stop(tmp_path):
 
     def change(call, value, target):
         if call > 30:
-            raise Stop
+            raise KeyboardInterrupt
         return short(call, value, target)
 
     given = settings(engine__checkpoint_seconds=0.0)
-    with pytest.raises(Stop):
+    with pytest.raises(KeyboardInterrupt):
         train(spoil(number_network(), change), ROWS, VALID, Watch(), given, tmp_path / "kept")
     said = []
     again = spoil(number_network(), short)
@@ -165,14 +166,14 @@ def test_the_average_of_the_weights_is_what_is_judged_and_kept():
 
 
 def test_l1_draws_many_weights_to_zero():
-    recipe = replace(LONGER, weight_decay=0.0)
+    recipe = replace(RECIPE, epochs=20, weight_decay=0.0, schedule="linear")
     near = {}
     for factor in (0.0, 0.02):
-        network = trained(number_network(recipe), settings(training__l1=factor, training__schedule="linear"))
-        flat = np.concatenate([each.ravel() for name, each in weights(network).items() if "head" in name])
+        network = trained(number_network(recipe), settings(training__l1=factor), valid=NONE)
+        flat = np.concatenate([each.ravel() for each in weights(network).values() if each.ndim == 2])
         near[factor] = float((np.abs(flat) < 0.01).mean())
-    assert near[0.0] < 0.3
-    assert near[0.02] > near[0.0] + 0.3
+    assert near[0.0] < 0.2
+    assert near[0.02] > 0.5
 
 
 @pytest.mark.parametrize(("name", "rate"), [("adamw", 0.01), ("adam", 0.01), ("sgd", 0.03), ("muon", 0.01)])
@@ -266,15 +267,6 @@ def test_training_in_the_memory_there_is(monkeypatch):
     assert micro["value"] < RECIPE.batch
     assert f"{micro['value']} rows at once" in micro["reason"]
     assert log_loss(network) < CHANCE
-
-
-def test_a_second_training_keeps_the_rate_that_the_first_chose():
-    rows, given = number_rows(600), settings(engine__rate_check=True)
-    network = trained(number_network(replace(RECIPE, learning_rate=1e-4)), given, rows)
-    chosen = network.recipe.learning_rate
-    assert chosen == pytest.approx(2e-4)
-    refit(network, rows, Watch(), given)
-    assert network.recipe.learning_rate == chosen
 
 
 def test_threads_stay_within_what_was_asked_for():

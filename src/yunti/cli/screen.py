@@ -15,7 +15,7 @@ from rich.text import Text
 
 from yunti.cli.console import show, width_of
 from yunti.cli.layout import command, data_lines, hung, ladder_lines, machine_sentence, task_sentence
-from yunti.cli.units import number_text, scored, seconds_text
+from yunti.cli.units import count_text, number_text, scored, seconds_text
 from yunti.climbing.ascent import INTERRUPTED
 from yunti.climbing.budget import UNBOUNDED_SECONDS
 from yunti.climbing.events import (
@@ -144,7 +144,10 @@ def bounded(budget: BudgetRecord) -> bool:
 
 
 def _numbers(numbers: dict[str, float]) -> str:
-    return " ".join(f"{name} {number_text(numbers[name])}" for name in SHOWN_NUMBERS if name in numbers)
+    shown = [f"{name} {number_text(numbers[name])}" for name in SHOWN_NUMBERS if name in numbers]
+    if "rows_per_second" in numbers:
+        shown.append(f"{count_text(numbers['rows_per_second'])} rows/s")
+    return " ".join(shown)
 
 
 def result_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text]:

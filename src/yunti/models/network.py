@@ -202,7 +202,8 @@ class Network(Model):
             target: their answers as `Objective.encode` gives them, on the network's device.
             forward: what stands for the module while it is trained, such as its compiled form.
         """
-        return self.objective.loss((forward or self.module)(batch).float(), target)
+        made = (self.module if forward is None else forward)(batch)
+        return self.objective.loss(made.float(), target)
 
     def predict(self, table: Table) -> NDArray[np.float32 | np.float64]:
         """Predict every row, some thousand at a time."""

@@ -61,7 +61,7 @@ class Recipe:
         warmup: share of the steps over which it rises.
         decay: share of the steps over which it falls to zero ("wsd").
         smoothing: label smoothing (Szegedy et al., 2016).
-        clip: most that the norm of the gradient may be.
+        clip: most that the norm of the gradient may be; 0 leaves it as it is.
         average: decay of the moving average of the weights that is judged and kept (Polyak and Juditsky, 1992), such
             as 0.999; 0 keeps the weights themselves.
         patience: share of the planned evaluations without a better score after which training ends early.

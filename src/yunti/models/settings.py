@@ -10,7 +10,7 @@ from yunti.errors import OptionError, nearest
 from yunti.models.recipe import Augment, Recipe
 
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
-_POSITIVE = ("training.batch", "training.epochs", "training.learning_rate", "training.clip", "model.dial")
+_POSITIVE = ("training.batch", "training.epochs", "training.learning_rate", "model.dial")
 _SHARES = ("training.warmup", "training.decay", "training.smoothing", "training.momentum", "training.average")
 
 

@@ -24,7 +24,7 @@ def augmented(batch: Batch, streams: Sequence[Stream], wish: Augment, random: to
     changed = dict(batch)
     for stream in streams:
         match stream.kind:
-            case "image":
+            case "image" if wish.shift or wish.mirror or wish.erase:
                 changed[stream.key] = _pictures(batch[stream.key], stream, wish, random)
             case "text" if wish.drop:
                 changed[stream.key] = _drop(batch[stream.key], wish.drop, random)

@@ -94,8 +94,9 @@ class Feed:
         network, device = self._network, self._network.spec.device
         batch = network.batch(self._ragged, rows) if self._ragged else {}
         places = torch.from_numpy(rows).to(self._home)
-        dense = {key: values[places] for key, values in self._dense.items()}
-        target = self._target[places]
+        # index_select copies whole rows; the same by brackets took twenty times as long for pictures
+        dense = {key: values.index_select(0, places) for key, values in self._dense.items()}
+        target = self._target.index_select(0, places)
         if self._home != torch.device(device):
             dense, target = moved(dense, device), target.to(device)
         batch = augmented({**batch, **dense}, network.reader.streams, self._augment, self.random)

@@ -21,7 +21,7 @@ from yunti.training.checkpoint import Keeper, Snapshot
 from yunti.training.feed import Feed, Part
 from yunti.training.group import Team, like
 from yunti.training.laying import Material
-from yunti.training.optimisers import advance, norm_of, optimisers_for, pack, penalise, set_rate, unpack
+from yunti.training.optimisers import advance, clipped, optimisers_for, pack, penalise, set_rate, unpack
 from yunti.training.pace import Pace
 from yunti.training.pilot import Health, News, Pilot
 from yunti.training.randomness import generators, set_generators
@@ -72,8 +72,8 @@ class Descent:
         read_every = _READ_EVERY.get(torch.device(network.spec.device).type, _READ_EVERY_ON_GPU)
         every, batch = self.material.layout.steps.every, min(recipe.batch, self.feed.rows)
 
+        network.module.train()
         while self.step < course.total:
-            network.module.train()
             factor = self.peak * course.factor(self.step)
             loss, norm = self._learn(factor)
             self.average.update()
@@ -81,7 +81,7 @@ class Descent:
 
             if self.step % read_every == 0 or self.step == course.total:
                 value, length = self._read(loss, norm)
-                if trouble := self.health.trouble(value if self._is_healthy(length) else math.nan):
+                if trouble := self.health.trouble(math.nan if self._is_lost(length) else value):
                     self._rescue(trouble)
                     continue
                 news.add(batch * read_every, length)
@@ -123,7 +123,7 @@ class Descent:
         self.pilot.begin_at(self.step)
         set_generators(self.feed.random, saved, self.group.place.rank, self.step, self.network.spec.seed)
 
-    def _learn(self, factor: float) -> tuple[Tensor | float, Tensor]:
+    def _learn(self, factor: float) -> tuple[Tensor | float, Tensor | float]:
         """Forward, backward and update, turn by turn; where memory runs out, with fewer rows at once."""
         try:
             loss: Tensor | float = 0.0
@@ -154,14 +154,14 @@ class Descent:
             torch.autograd.backward(self.scaler.scale(loss) if self.scaler.is_enabled() else loss)
         return loss.detach()
 
-    def _update(self, turn: _Turn) -> Tensor:
+    def _update(self, turn: _Turn) -> Tensor | float:
         recipe = self.network.recipe
         if self.scaler.is_enabled():
             for optimiser in turn.optimisers:
                 self.scaler.unscale_(optimiser)
         if recipe.l1:
             penalise(self.network.module, recipe.l1)
-        norm = norm_of(turn.parameters, recipe.clip)
+        norm = clipped(turn.parameters, recipe.clip, asked=self.news.is_due(self.step + 1))
         if not self.scaler.is_enabled():
             advance(turn.optimisers)
             return norm
@@ -171,18 +171,21 @@ class Descent:
         self.scaler.update()
         return norm
 
-    def _read(self, loss: Tensor | float, norm: Tensor) -> tuple[float, float]:
+    def _read(self, loss: Tensor | float, norm: Tensor | float) -> tuple[float, float]:
         if not self.group.is_alone:
             loss = self.group.total(torch.as_tensor(loss).detach().cpu()) / self.group.size
         return float(loss), float(norm)
 
-    def _is_healthy(self, norm: float) -> bool:
-        return math.isfinite(norm) or self.scaler.is_enabled()  # a scaled gradient may overflow: that step is left out
+    def _is_lost(self, norm: float) -> bool:
+        """Say whether the gradient is no number; a scaled one may overflow: that step is left out."""
+        clips = self.network.recipe.clip > 0
+        return clips and not math.isfinite(norm) and not self.scaler.is_enabled()
 
     def _look(self) -> None:
         began = time.monotonic()
         with self.average.in_place():
             self.material.judge.look(self.step - 1)
+        self.network.module.train()
         self.news.rest(time.monotonic() - began)
 
     def _rescue(self, trouble: str) -> None:

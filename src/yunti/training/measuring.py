@@ -20,14 +20,14 @@ from yunti.models.layers import Batch
 from yunti.models.network import Network, row_lengths
 from yunti.training.batches import Batches
 from yunti.training.flops import flops_per_row
-from yunti.training.optimisers import advance, norm_of, optimisers_for, set_rate
+from yunti.training.optimisers import advance, clipped, optimisers_for, set_rate
 from yunti.training.pace import Pace
 from yunti.training.precision import Precision
 
 _SAMPLES = (64, 1024)  # rows encoded to measure the pace; few where a pretrained model reads them slowly
 _TIMED_STEPS = 4
 _COUNTED_ROWS = 32
-_SMALL_STEP_FLOPS = 4e8  # some ten milliseconds of one core
+_SMALL_STEP_FLOPS = 1e8  # some ten milliseconds of one core
 _MOST_MEMORY = 0.7  # of what is free may go to one step
 _PASSING = 1.25  # what a backward pass needs for a moment, beside what the forward pass kept
 _LEAST_TO_COMPILE = {False: 600.0, True: 120.0}  # seconds of training, on a processor and on a GPU
@@ -136,7 +136,7 @@ def practise(
             wanted = target[rows].to(network.spec.device)
             loss = network.loss(network.batch(sample.encoded, rows), wanted, forward)
         torch.autograd.backward(loss)
-        norm_of(parameters, recipe.clip)
+        clipped(parameters, recipe.clip, asked=False)
         advance(optimisers)
         losses.append(float(loss.detach()))
         marks.append(time.monotonic())

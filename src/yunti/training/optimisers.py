@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import SGD, Adam, Optimizer
+from torch.optim.adamw import adamw
 
 from yunti.models.recipe import Recipe
 from yunti.training.group import like, whole
@@ -37,7 +39,7 @@ def optimisers_for(module: nn.Module, recipe: Recipe, learns: str = "") -> list[
         factor = next((factor for part, factor in recipe.rates if part in name), 1.0)
         matrix = parameter.ndim >= 2 and "scaling" not in name
         hidden = recipe.optimiser == "muon" and matrix and not any(part in name for part in _OUTER)
-        groups.setdefault((hidden, factor, matrix), []).append(parameter)
+        groups.setdefault((hidden, factor, matrix and recipe.weight_decay > 0), []).append(parameter)
 
     def settings(hidden: bool) -> list[dict[str, Any]]:
         return [
@@ -45,9 +47,9 @@ def optimisers_for(module: nn.Module, recipe: Recipe, learns: str = "") -> list[
                 "params": parameters,
                 "lr": recipe.learning_rate * factor,
                 "peak": recipe.learning_rate * factor,
-                "weight_decay": recipe.weight_decay if matrix else 0.0,
+                "weight_decay": recipe.weight_decay if decays else 0.0,
             }
-            for (goes_to_muon, factor, matrix), parameters in groups.items()
+            for (goes_to_muon, factor, decays), parameters in groups.items()
             if goes_to_muon == hidden
         ]
 
@@ -59,7 +61,7 @@ def optimisers_for(module: nn.Module, recipe: Recipe, learns: str = "") -> list[
 def _usual(recipe: Recipe, groups: list[dict[str, Any]]) -> Optimizer:
     match recipe.optimiser:
         case "adamw" | "muon":
-            return AdamW(groups, betas=_BETAS, fused=True)
+            return AdamW(groups)
         case "adam":
             return Adam(groups, betas=(0.9, 0.999), fused=True)
         case "sgd":
@@ -73,13 +75,27 @@ def penalise(module: nn.Module, factor: float) -> None:
             parameter.grad.add_(parameter.detach().sign(), alpha=factor)
 
 
-def norm_of(parameters: Sequence[Tensor], most: float) -> Tensor:
-    """Return the norm of all gradients together, and scale them down where it is over the most it may be.
+def clipped(parameters: Sequence[Tensor], most: float, asked: bool) -> Tensor | float:
+    """Scale all gradients down together where their norm is over the most it may be; return the norm before.
 
     Source: Pascanu, Mikolov and Bengio, 2013, On the difficulty of training recurrent neural networks.
+
+    Args:
+        parameters: whose gradients.
+        most: 0 leaves them as they are.
+        asked: whether the norm is wanted although nothing is to be scaled; else NaN stands for it.
     """
-    norm = nn.utils.clip_grad_norm_(parameters, most)
-    return whole({"norm": norm})["norm"]
+    if not most and not asked:
+        return math.nan
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if not all(type(gradient) is Tensor and gradient.device.type == "cpu" for gradient in gradients):
+        norm = nn.utils.clip_grad_norm_(parameters, most or math.inf)
+        return whole({"norm": norm})["norm"]
+    norms = torch._foreach_norm(gradients)
+    length = float(torch.linalg.vector_norm(torch.stack(norms))) if norms else 0.0
+    if most and length > most:
+        torch._foreach_mul_(gradients, most / (length + 1e-6))
+    return length
 
 
 def advance(optimisers: Iterable[Optimizer]) -> None:
@@ -127,6 +143,52 @@ def set_rate(optimisers: Iterable[Optimizer], factor: float) -> None:
     for optimiser in optimisers:
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * factor
+
+
+@final
+class AdamW(Optimizer):
+    """AdamW (Loshchilov and Hutter, 2019) by PyTorch's fused kernel, all parameters of a group in one call.
+
+    The numbers are those of `torch.optim.AdamW(fused=True)`, which looks at every parameter anew in every step: for a
+    small network that takes as long as the update itself.
+
+    Args:
+        groups: parameter groups with `params`, `lr` and `weight_decay`.
+        betas: decays of the means of the gradient and of its square.
+    """
+
+    def __init__(self, groups: Iterable[dict[str, Any]], betas: tuple[float, float] = _BETAS) -> None:
+        super().__init__(list(groups), {"lr": 1e-3, "weight_decay": 0.0, "betas": betas, "fused": True})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Update every parameter that has a gradient."""
+        for group in self.param_groups:
+            learning = [parameter for parameter in group["params"] if parameter.grad is not None]
+            states = [self._state_of(parameter) for parameter in learning]
+            adamw(
+                learning,
+                [parameter.grad for parameter in learning],
+                [state["exp_avg"] for state in states],
+                [state["exp_avg_sq"] for state in states],
+                [],
+                [state["step"] for state in states],
+                fused=True,
+                amsgrad=False,
+                beta1=group["betas"][0],
+                beta2=group["betas"][1],
+                lr=group["lr"],
+                weight_decay=group["weight_decay"],
+                eps=1e-8,
+                maximize=False,
+            )
+
+    def _state_of(self, parameter: Tensor) -> dict[str, Tensor]:
+        state: dict[str, Tensor] = self.state[parameter]
+        if not state:
+            state["step"] = torch.zeros((), device=parameter.device)
+            state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+        return state
 
 
 @final

@@ -179,6 +179,7 @@ class News:
         self._watch, self._steps = watch, steps
         self._row_flops, self._peak = row_flops, peak
         self._told = self._since = time.monotonic()
+        self._every = max(1, steps.total // HISTORY)
         self._rows = 0
         self._norm = math.nan
         self.history: list[dict[str, float]] = []
@@ -187,6 +188,10 @@ class News:
         """Take in a step: its rows, over all processes, and the norm of its gradient."""
         self._rows += rows
         self._norm = norm
+
+    def is_due(self, step: int) -> bool:
+        """Say whether the history will have a line of this step."""
+        return step % self._every == 0 or step % self._steps.every == 0
 
     def rest(self, seconds: float) -> None:
         """Leave time out of the pace that was spent on other things than steps."""
@@ -205,7 +210,7 @@ class News:
         facts = {"step": float(step), "loss": loss, "learning_rate": learning_rate, "gradient_norm": self._norm}
         if valid is not None:
             facts["valid"] = valid
-        if valid is not None or step % max(1, self._steps.total // HISTORY) == 0:
+        if valid is not None or step % self._every == 0:
             self.history.append(facts)
         now = time.monotonic()
         if valid is None and now - self._told < _TELL_SECONDS:
