@@ -173,7 +173,7 @@ def test_l1_draws_many_weights_to_zero():
         flat = np.concatenate([each.ravel() for each in weights(network).values() if each.ndim == 2])
         near[factor] = float((np.abs(flat) < 0.01).mean())
     assert near[0.0] < 0.2
-    assert near[0.02] > 0.5
+    assert near[0.02] > near[0.0] + 0.25
 
 
 @pytest.mark.parametrize(("name", "rate"), [("adamw", 0.01), ("adam", 0.01), ("sgd", 0.03), ("muon", 0.01)])
@@ -253,6 +253,7 @@ def test_activations_computed_again_give_the_same_losses():
 
 
 @pytest.mark.slow  # the compiler takes some ten seconds
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what torch imports to compile
 def test_a_compiled_network_gives_the_same_losses():
     plain = trained(number_network())
     compiled = trained(number_network(), settings(engine__compile="always"))

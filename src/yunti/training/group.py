@@ -215,12 +215,19 @@ def _summed(value: Tensor) -> Tensor:
 
 
 def blocks_of(module: nn.Module) -> list[nn.Module]:
-    """Return the members of lists of blocks, outermost, that are called as a whole and hold parameters."""
+    """Return the members of lists of blocks, outermost, that are called as a whole and hold parameters.
+
+    Single layers are not blocks: what calls them may write into what they return, and FSDP would not see it.
+    """
     blocks: list[nn.Module] = []
     for child in module.children():
         if isinstance(child, nn.ModuleList):
             inner = [each for each in child if not isinstance(each, nn.ModuleList)]
-            blocks += [each for each in inner if any(True for _ in each.parameters())]
+            blocks += [
+                each
+                for each in inner
+                if next(each.children(), None) is not None and next(each.parameters(), None) is not None
+            ]
         elif not isinstance(child, nn.ParameterList):
             blocks += blocks_of(child)
     return blocks
