@@ -12,7 +12,7 @@ from torch import nn
 
 import yunti
 
-EPOCHS = 8
+EPOCHS = 4
 
 
 def colour(inputs: tuple[int, ...], outputs: int) -> nn.Module:

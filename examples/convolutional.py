@@ -12,7 +12,7 @@ from torch import nn
 
 import yunti
 
-EPOCHS = 6
+EPOCHS = 5
 
 
 def convolutional(inputs: tuple[int, ...], outputs: int) -> nn.Module:

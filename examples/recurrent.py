@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import yunti
 
-EPOCHS = 6
+EPOCHS = 5
 
 
 class LineReader(nn.Module):
@@ -34,7 +34,7 @@ class LineReader(nn.Module):
 def main(source: str = "sample:digits", epochs: float | str = EPOCHS) -> None:
     """Train it and print how good it is."""
     began = time.monotonic()
-    settings = {"training.epochs": epochs, "training.batch": 64, "training.learning_rate": 2e-3, "training.clip": 1.0}
+    settings = {"training.epochs": epochs, "training.batch": 128, "training.learning_rate": 3e-3, "training.clip": 1.0}
     run = yunti.fit(LineReader, source, settings=settings)
     seconds = time.monotonic() - began
     print(f"accuracy valid {run.valid:.4f}, test {run.test:.4f} ({run.low:.4f}–{run.high:.4f}), {seconds:.0f} s")

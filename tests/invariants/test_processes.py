@@ -60,7 +60,7 @@ def wait_for(ready: Callable[[], bool], process: subprocess.Popen[bytes]) -> Non
 
 
 def has_checkpoint(out: Path, rung: str = "mlp") -> Callable[[], bool]:
-    return lambda: any((out / "outcomes" / rung / "checkpoints").glob("step-*"))
+    return lambda: any((out / "outcomes" / rung / "checkpoints").glob("step-*.s*"))
 
 
 def workers_of(launcher: int) -> list[int]:

@@ -111,6 +111,7 @@ def read_config(name: str | None) -> list[tuple[str, Any]]:
     Raises:
         SourceError: it cannot be read, or holds no settings.
     """
+    import json
     import tomllib
 
     import yaml
@@ -122,17 +123,18 @@ def read_config(name: str | None) -> list[tuple[str, Any]]:
     path = Path(name)
     try:
         text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+        read = {".toml": tomllib.loads, ".json": json.loads}.get(path.suffix, yaml.safe_load)
+        content = read(text)
+        if isinstance(content, dict):
+            return flat(content)
     except (OSError, UnicodeDecodeError) as error:
         said = error.strerror if isinstance(error, OSError) else "it is not text"
         raise SourceError(name, "the settings must be readable", said or str(error), "check its name") from error
-    except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         said = " ".join(str(error).split())
         raise SourceError(name, "it must be valid YAML, JSON or TOML", said, "mend it there") from error
-    if not isinstance(content, dict):
-        mend = "write for example training: {epochs: 20}"
-        raise SourceError(name, "it must hold named settings", f"it holds {type(content).__name__}", mend)
-    return flat(content)
+    mend = "write for example training: {epochs: 20}"
+    raise SourceError(name, "it must hold named settings", f"it holds {type(content).__name__}", mend)
 
 
 def read_assignments(given: list[str] | None) -> list[tuple[str, Any]]:

@@ -150,7 +150,7 @@ class Pixels(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return shape (rows, channels, height, width), channels last in memory."""
-        return batch[self.key].float().sub_(self.mean).div_(self.deviation).permute(0, 3, 1, 2)
+        return batch[self.key].to(torch.float32, copy=True).sub_(self.mean).div_(self.deviation).permute(0, 3, 1, 2)
 
 
 @final

@@ -100,9 +100,11 @@ class Objective:
             loss = F.l1_loss if self.task.metric == "mae" else F.mse_loss
             return loss(outputs[..., 0], wanted)
         weights = None if self._weights is None else self._weights.to(outputs.device)
-        return F.cross_entropy(
-            outputs.flatten(0, 1), wanted.reshape(-1), weight=weights, label_smoothing=self.smoothing
+        # divided by the rows, not by their weights, whose mean is 1: so the parts of a batch add up to the whole
+        total = F.cross_entropy(
+            outputs.flatten(0, 1), wanted.reshape(-1), weight=weights, label_smoothing=self.smoothing, reduction="sum"
         )
+        return total / max(1, wanted.numel())
 
     def decode(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
         """Return probabilities (rows, classes) float32, or values (rows,) float64, averaged over the members.

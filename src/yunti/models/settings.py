@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, get_type_hints
@@ -126,7 +127,7 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     """
     leaves: list[tuple[str, Any]] = []
     for name, value in tree.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and prefix != "model.":  # names in a shape are not split
             leaves += flat(value, f"{prefix}{name}.")
         else:
             leaves.append((f"{prefix}{name}", value))
@@ -171,6 +172,8 @@ def _read(name: str, value: Any, kind: Any) -> Any:
 
 
 def _check_range(name: str, value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise OptionError(name, "it must be a finite number", f"{value!r} was given", "give such a number")
     if name in _POSITIVE and not (isinstance(value, int | float) and value > 0):
         raise OptionError(name, "it must be greater than 0", f"{value!r} was given", "give a positive number")
     if name in _SHARES and not 0 <= value < 1:

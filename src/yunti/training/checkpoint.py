@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
 import os
 import re
+import shutil
 import struct
 import threading
 from collections.abc import Mapping
@@ -64,6 +66,7 @@ class Keeper:
         self.folder = folder
         self.trouble = ""
         self._thread: threading.Thread | None = None
+        self._whole: list[Path] = []  # files known to be of this training and whole, oldest first
 
     def save(self, step: int, snapshot: Snapshot) -> None:
         """Begin to write the checkpoint of a step; what went wrong with one stands in `trouble`."""
@@ -86,9 +89,11 @@ class Keeper:
         for path in sorted(found, key=lambda path: path.name, reverse=True):
             try:
                 opened = open_shards(path) if path.is_dir() else open_checkpoint(path)
+                self._whole = [path]
                 return opened, _passed_over(damaged, path)
-            except ValueError as error:
-                damaged.append(f"{path.name} is damaged ({error})")
+            except (ValueError, OSError) as error:
+                said = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+                damaged.append(f"{path.name} is damaged ({said})")
         return None, _passed_over(damaged, None)
 
     def clear(self) -> None:
@@ -96,6 +101,9 @@ class Keeper:
         self.wait()
         for path in self._files():
             path.unlink(missing_ok=True)
+        for path in self.folder.glob("step-*.shards"):
+            shutil.rmtree(path, ignore_errors=True)
+        self._whole = []
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 
@@ -111,15 +119,18 @@ class Keeper:
             temporary.replace(path)
             _flush_folder(self.folder)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
             what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
             kept = self._files()
             last = f"the one of step {_step_of(kept[-1])} is whole" if kept else "there is none yet"
             self.trouble = f"the checkpoint of step {step} could not be written: {what}; {last}"
             return
         self.trouble = ""
-        for old in self._files()[:-KEPT]:
-            old.unlink(missing_ok=True)
+        self._whole = [*(each for each in self._whole if each != path), path][-KEPT:]
+        for old in self._files():
+            if old not in self._whole:  # older, damaged, or of another training: none may push out a newer one
+                old.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
         return sorted(path for path in self.folder.glob("step-*.safetensors") if _NAME.fullmatch(path.name))

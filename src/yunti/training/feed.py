@@ -113,7 +113,7 @@ def _mixed(batch: Batch, target: Tensor, alpha: float, random: torch.Generator) 
     for name, values in batch.items():
         if name.startswith(MIXED) and not name.endswith(".mask"):
             changed[name] = share * values.float() + (1 - share) * values[other].float()
-        elif name.endswith(".mask"):
+        elif name.startswith(MIXED) and name.endswith(".mask"):
             changed[name] = values | values[other]
     return changed, Mixed(target, target[other], share)
 

@@ -47,7 +47,9 @@ def refit(network: Network, rows: Examples, watch: Watch, home: Path | None = No
         raise RungError(network.blueprint.name, "it must have learned from all rows", got, "leave the refit out")
     steps = max(1, round(before["best_step"] * len(rows) / network.spec.rows))
     mirror = before["mirror"]["value"] if "mirror" in before else None
-    _, notes = _run(network, rows, rows.take(slice(0, 0)), watch, home, Again(steps, mirror, objective))
+    rate = before["learning_rate"]["value"] if network.settings.engine.rate_check else None
+    again = Again(steps, mirror, objective, rate)
+    _, notes = _run(network, rows, rows.take(slice(0, 0)), watch, home, again)
     if notes["steps_taken"] < steps:
         got = f"{notes['steps_taken']} did"
         raise RungError(network.blueprint.name, f"{steps} steps must fit the time", got, "give a larger budget")
@@ -72,6 +74,8 @@ def _run(
             keeper = Keeper(home) if home is not None else None
             saved = _saved(keeper, watch, group)
             material = lay_out(network, train, valid, watch, group, again, saved)
+            if keeper is not None and material.saved is None and group.leads:
+                keeper.clear()  # what is there is damaged or of another training
             watch.tell(_PREPARED, step=0)
             descent = Descent(network, material, watch.part(_PREPARED, 1.0), keeper)
             if material.saved is not None:
@@ -86,7 +90,7 @@ def _run(
             if home is not None and group.leads:
                 lines = "".join(json.dumps(line) + "\n" for line in descent.news.history)
                 write_atomic(home.parent / "history.jsonl", lines)
-            if not group.is_alone:  # leave what was made for several processes behind
+            if not group.is_alone or network.settings.engine.recompute:  # leave what was changed for training behind
                 network.adopt(whole(network.module.state_dict()))
     finally:
         torch.set_flush_denormal(False)  # whoever called counts with denormal numbers, as everywhere

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.nn.functional import all_reduce
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from yunti.devices import Place, available_bytes, place_of
@@ -150,11 +151,12 @@ class Team:
         self.forward: Any = module
         if recompute:
             for block in blocks_of(module):
-                block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
+                again = functools.partial(_contexts, block)
+                block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False, context_fn=again)
         if group.is_alone:
             return
         for norm in module.modules():
-            if isinstance(norm, nn.modules.batchnorm._BatchNorm):
+            if isinstance(norm, _BatchNorm):
                 norm.forward = functools.partial(normalised_together, norm)  # type: ignore[method-assign]
         if group.sharded:
             self.forward = _sharded(module, precision)
@@ -182,7 +184,7 @@ def _sharded(module: nn.Module, precision: Precision) -> Any:
     return fully_shard(module, mp_policy=policy)
 
 
-def normalised_together(norm: nn.modules.batchnorm._BatchNorm, values: Tensor) -> Tensor:
+def normalised_together(norm: _BatchNorm, values: Tensor) -> Tensor:
     """Normalise a batch that is spread over processes as if one had it (PyTorch's own needs a GPU for that).
 
     Args:
@@ -215,22 +217,39 @@ def _summed(value: Tensor) -> Tensor:
 
 
 def blocks_of(module: nn.Module) -> list[nn.Module]:
-    """Return the members of lists of blocks, outermost, that are called as a whole and hold parameters.
+    """Return the members of lists of blocks, innermost, that are called as a whole and hold parameters.
 
     Single layers are not blocks: what calls them may write into what they return, and FSDP would not see it.
     """
     blocks: list[nn.Module] = []
     for child in module.children():
-        if isinstance(child, nn.ModuleList):
-            inner = [each for each in child if not isinstance(each, nn.ModuleList)]
-            blocks += [
-                each
-                for each in inner
-                if next(each.children(), None) is not None and next(each.parameters(), None) is not None
-            ]
-        elif not isinstance(child, nn.ParameterList):
-            blocks += blocks_of(child)
+        if isinstance(child, nn.ParameterList):
+            continue
+        inner = blocks_of(child)
+        if inner or not isinstance(module, nn.ModuleList):
+            blocks += inner
+        elif next(child.children(), None) is not None and next(child.parameters(), None) is not None:
+            blocks.append(child)
     return blocks
+
+
+def _contexts(block: nn.Module) -> tuple[AbstractContextManager[object], AbstractContextManager[object]]:
+    return _NOTHING, _statistics_kept(block)
+
+
+@contextmanager
+def _statistics_kept(block: nn.Module) -> Iterator[None]:
+    """Let batch normalisation count no batch twice that is only computed again."""
+    norms = [each for each in block.modules() if isinstance(each, _BatchNorm) and each.track_running_stats]
+    kept = [(each.momentum, each.num_batches_tracked) for each in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+        norm.num_batches_tracked = None if norm.num_batches_tracked is None else norm.num_batches_tracked.clone()
+    try:
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, kept, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, count
 
 
 def whole(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from yunti.data.encode import Encoded
-from yunti.data.table import Examples
+from yunti.data.table import Examples, Ragged
 from yunti.errors import RungError
 from yunti.models.contract import Size, Watch
 from yunti.models.network import Network
@@ -40,6 +40,7 @@ from yunti.training.pilot import RESERVE_SECONDS
 from yunti.training.precision import Precision, choose_precision, peak_flops
 
 _FORM = 1  # of checkpoints: raise it where an older one can no longer be gone on from
+_KNOWN_BY = 64  # rows whose values tell data apart, beside all answers
 _LEAST_SHARE = 0.2  # of the recipe: a smaller network that sees more of it learns more
 _LEAST_DIAL = 0.25
 _WORTH_SHRINKING = 1.2  # times as much of the recipe: less is not worth the width
@@ -54,11 +55,13 @@ class Again:
         steps: how many to take.
         mirror: whether pictures were mirrored; None where there are none.
         objective: what it was fitted with.
+        learning_rate: what was found best, if that was tried.
     """
 
     steps: int
     mirror: bool | None
     objective: Objective
+    learning_rate: float | None = None
 
 
 @final
@@ -198,7 +201,9 @@ def _decide(network: Network, train: Examples, valid_rows: int, watch: Watch, ag
     seconds = min(plan.steps.total * plan.pace.step_seconds, watch.left)
     compiled, why_compiled = worth_compiling(network, sample, precision, plan.pace.step_seconds, seconds)
     rate, why_rate = network.recipe.learning_rate, ""
-    if engine.rate_check and again is None:
+    if again is not None and again.learning_rate is not None:
+        rate, why_rate = again.learning_rate, "found best in the first training"
+    elif engine.rate_check and again is None:
         rate, why_rate = checked_rate(network, sample, precision, plan.steps.total)
     reasons = {
         "precision": (precision.name, precision.reason),
@@ -289,6 +294,9 @@ def _key(network: Network, train: Examples, valid: Examples, again: Again | None
         "rung": network.blueprint.name,
         "spec": asdict(network.spec),
         "settings": asdict(network.settings),
+        "dial": network.size.dial,
+        "recipe": asdict(network.recipe),
+        "rows": [len(train), len(valid)],
         "shape": dict(network.shape),
         "again": None if again is None else [again.steps, again.mirror],
         "versions": [_FORM, torch.__version__],
@@ -296,6 +304,9 @@ def _key(network: Network, train: Examples, valid: Examples, again: Again | None
     state = hashlib.blake2b(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=16)
     for examples in (train, valid):
         state.update(np.ascontiguousarray(examples.target).tobytes())
+        for name, values in sorted(network.encode(examples.table.take(slice(0, _KNOWN_BY))).items()):
+            state.update(name.encode())
+            state.update(np.ascontiguousarray(values.values if isinstance(values, Ragged) else values).tobytes())
     return state.hexdigest()
 
 

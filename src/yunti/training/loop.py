@@ -73,7 +73,7 @@ class Descent:
         every, batch = self.material.layout.steps.every, min(recipe.batch, self.feed.rows)
 
         network.module.train()
-        while self.step < course.total:
+        while self.step < course.total and "ended" not in self.pilot.notes:
             factor = self.peak * course.factor(self.step)
             loss, norm = self._learn(factor)
             self.average.update()
@@ -92,6 +92,8 @@ class Descent:
                 news.tell(self.step, course, self.health.mean, rate, judge.score if judge.judges else None)
                 if not self.pilot.has_patience(self.step):
                     break
+                if self.course.landed_at == self.step:  # on the best weights
+                    self.average.forget()
             else:
                 news.tell(self.step, course, self.health.mean, rate)
 
@@ -118,34 +120,45 @@ class Descent:
         self.scaler.load_state_dict(facts["scaler"])
         self.step, self.peak = int(facts["step"]), float(facts["peak"])
         self.feed.micro = int(facts["micro"])
-        self.news.history = [*facts["history"]]
+        self.news.history, self.news.norm = [*facts["history"]], float(facts["norm"])
         self.pilot.notes = dict(facts["notes"])
         self.pilot.begin_at(self.step)
         set_generators(self.feed.random, saved, self.group.place.rank, self.step, self.network.spec.seed)
 
     def _learn(self, factor: float) -> tuple[Tensor | float, Tensor | float]:
         """Forward, backward and update, turn by turn; where memory runs out, with fewer rows at once."""
-        try:
-            loss: Tensor | float = 0.0
-            for turn in self.turns:
-                set_rate(turn.optimisers, factor)
+        loss: Tensor | float = 0.0
+        norm: Tensor | float = math.nan
+        for turn in self.turns:
+            set_rate(turn.optimisers, factor)
+            more, norm = self._take(turn)
+            loss = loss + more
+        return loss, norm
+
+    def _take(self, turn: _Turn) -> tuple[Tensor | float, Tensor | float]:
+        while True:
+            try:
+                loss: Tensor | float = 0.0
                 for part in self.feed.at(self.step):
                     loss = loss + self._backward(turn, part)
                 norm = self._update(turn)
-            return loss, norm
-        except RuntimeError as error:
-            if not _lacks_memory(error) or self.feed.micro <= 1:
-                raise
+                if len(self.turns) > 1:  # what a loss gave to the parameters of another turn must not count there
+                    self.network.module.zero_grad(set_to_none=True)
+                return loss, norm
+            except RuntimeError as error:
+                if not _lacks_memory(error) or self.feed.micro <= 1:
+                    raise
+            self._lower()
+
+    def _lower(self) -> None:
+        """Let fewer rows through the network at once from here on."""
         self.feed.micro = max(1, min(self.feed.micro, self.network.recipe.batch) // 2)
-        for turn in self.turns:
-            for optimiser in turn.optimisers:
-                optimiser.zero_grad(set_to_none=True)
+        self.network.module.zero_grad(set_to_none=True)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         said = f"memory ran out at step {self.step + 1}: {self.feed.micro} rows at once from there on"
         self.pilot.notes["memory"] = said
         self.watch.say(said)
-        return self._learn(factor)
 
     def _backward(self, turn: _Turn, part: Part) -> Tensor:
         with self.material.layout.precision.autocast():
@@ -194,7 +207,7 @@ class Descent:
         Raises:
             RungError: this happened too often.
         """
-        if self.peak < 0.5**_MOST_RESCUES:
+        if self.peak <= 0.5**_MOST_RESCUES:
             raise RungError(
                 self.network.blueprint.name, "its loss must stay a number", "it diverged",
                 "look for extreme values in the inputs, or leave this rung out",
@@ -242,6 +255,7 @@ class Descent:
             "health": self.health.facts(),
             "scaler": self.scaler.state_dict(),
             "history": [*self.news.history],
+            "norm": self.news.norm,
             "notes": dict(self.pilot.notes),
             "key": self.material.key,
             "layout": asdict(self.material.layout),

@@ -181,13 +181,13 @@ class News:
         self._told = self._since = time.monotonic()
         self._every = max(1, steps.total // HISTORY)
         self._rows = 0
-        self._norm = math.nan
+        self.norm = math.nan
         self.history: list[dict[str, float]] = []
 
     def add(self, rows: int, norm: float) -> None:
         """Take in a step: its rows, over all processes, and the norm of its gradient."""
         self._rows += rows
-        self._norm = norm
+        self.norm = norm
 
     def is_due(self, step: int) -> bool:
         """Say whether the history will have a line of this step."""
@@ -207,7 +207,7 @@ class News:
             learning_rate: of the last step.
             valid: the score on the validation rows, if they were looked at after this step.
         """
-        facts = {"step": float(step), "loss": loss, "learning_rate": learning_rate, "gradient_norm": self._norm}
+        facts = {"step": float(step), "loss": loss, "learning_rate": learning_rate, "gradient_norm": self.norm}
         if valid is not None:
             facts["valid"] = valid
         if valid is not None or step % self._every == 0:

@@ -100,6 +100,11 @@ class Course:
         """Whether the end was brought forward."""
         return self._landing is not None
 
+    @property
+    def landed_at(self) -> int:
+        """The step from which on the rate falls because the end was brought forward, or -1."""
+        return -1 if self._landing is None else self._landing[0]
+
     def descends(self, step: int) -> bool:
         """Whether the learning rate is falling already."""
         return self.landing or self.factor(step + 1) < self.factor(step)
