@@ -1,4 +1,4 @@
-"""Strict tests of defects that were found; each belongs into the file named above it once its mend is in."""
+"""Corners of the engine that were wrong once: turns, recomputing, foreign checkpoints, settings from files."""
 
 from __future__ import annotations
 
@@ -51,7 +51,6 @@ def own_cache(tmp_path_factory):
         yield
 
 
-# --- tests/stages/test_turns.py (Game, playing, start, telling_apart, deceiving, TURNS are there)
 from stages.test_turns import TURNS, deceiving, playing, start  # noqa: E402
 
 
@@ -128,7 +127,6 @@ def test_a_turn_is_not_taken_twice_where_memory_runs_out_in_the_next():
         np.testing.assert_allclose(value, made[1][name], rtol=1e-4, atol=1e-6, err_msg=name)
 
 
-# --- tests/stages/test_resume.py
 def test_a_training_that_ended_early_stays_ended(tmp_path):
     recipe = replace(RECIPE, epochs=60, patience=0.1)
     random = np.random.default_rng(0)
@@ -217,7 +215,6 @@ def test_an_average_begins_anew_where_the_best_weights_come_back():
     assert apart[0] < 1e-3
 
 
-# --- tests/stages/test_engine.py
 def test_a_second_training_keeps_the_rate_that_the_first_chose():
     rows, given = number_rows(600), settings(engine__rate_check=True)
     network = number_network(replace(RECIPE, learning_rate=1e-4))
@@ -274,7 +271,6 @@ def test_parts_add_up_where_rare_classes_count_for_more():
     np.testing.assert_allclose(*losses, atol=1e-5)
 
 
-# --- tests/numerics/test_memory_model.py
 @pytest.mark.parametrize(("name", "kind"), [("transformer", "image"), ("convnet", "image")])
 def test_computing_activations_again_saves_memory(name, kind):
     from numerics.test_memory_model import measured_bytes, prepared
@@ -289,7 +285,6 @@ def test_computing_activations_again_saves_memory(name, kind):
     assert needed[1] < 0.75 * needed[0]
 
 
-# --- tests/numerics/test_optimisers.py
 def test_mixing_leaves_the_masks_of_what_is_not_mixed():
     import importlib
 
@@ -308,7 +303,6 @@ def test_mixing_leaves_the_masks_of_what_is_not_mixed():
     assert torch.equal(part.batch[f"{key}.mask"], part.batch[key] != 0)
 
 
-# --- tests/stages/test_checkpoint.py
 def snapshot(step):
     made = Snapshot(facts={"step": step})
     made.put("module", {"weight": torch.ones(2)})
@@ -337,7 +331,6 @@ def test_a_checkpoint_that_cannot_be_read_is_passed_over(tmp_path):
     assert "of step 1, is taken" in sentence
 
 
-# --- tests/stages/test_settings.py
 @pytest.mark.parametrize(
     ("name", "value"),
     [
