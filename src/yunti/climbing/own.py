@@ -13,25 +13,27 @@ from yunti.data.options import DataOptions
 from yunti.devices import choose_device
 from yunti.models.contract import Watch
 from yunti.models.settings import flat, settings_from
-from yunti.specs import Spec
+from yunti.specs import Kind, Spec
 from yunti.tasks.intervals import interval
-from yunti.tasks.task import infer_task, score
+from yunti.tasks.task import infer_task, score, scores
 from yunti.training import train
 
 if TYPE_CHECKING:
     from torch import nn
 
     from yunti.models.network import Network
+    from yunti.models.own import Maker
 
 
 def fit(  # noqa: PLR0913  (the keywords are those of `train` that serve a module)
-    module: nn.Module,
+    module: nn.Module | Maker,
     source: object,
     *,
     target: str | None = None,
     settings: Mapping[str, Any] | None = None,
     test: object | None = None,
     split: str | None = None,
+    kinds: Mapping[str, Kind] | None = None,
     metric: str | None = None,
     budget: str | float | None = None,
     seed: int = 0,
@@ -45,11 +47,13 @@ def fit(  # noqa: PLR0913  (the keywords are those of `train` that serve a modul
         module: from one tensor of rows to one row of logits or values each. Pictures come to it as (rows, channels,
             height, width), sounds and sequences as (rows, steps, width), tables as (rows, numbers and one-hot
             categories), standardised; several kinds at once as a mapping of tensors. One output serves for two classes.
+            Or a function that makes the module of the shape of one row, without the rows, and the number of outputs.
         source: as `yunti.climb` takes it.
         target: the column to predict; folders of classes and samples know their own.
         settings: names with dots, or nested, such as `{"training": {"epochs": 5, "batch": 128}}`.
         test: a separate source of test rows.
         split: a column that holds a ready split.
+        kinds: kinds of columns, where the kinds found are wrong; "id" leaves a column out.
         metric: the metric that decides which weights are kept.
         budget: the most time it may take; as long as the recipe takes if not given.
         seed: of split, batches and dropout; the weights are yours.
@@ -84,7 +88,7 @@ def fit(  # noqa: PLR0913  (the keywords are those of `train` that serve a modul
         if (prepared / "dataset.json").is_file():
             dataset = open_dataset(prepared)
         else:
-            options = DataOptions(target=target, test=test, split=split, seed=seed)
+            options = DataOptions(target=target, test=test, split=split, kinds=dict(kinds or {}), seed=seed)
             prepared.mkdir(parents=True, exist_ok=True)
             dataset = prepare(source, options, prepared, lambda _name, _fraction: None)
         task = infer_task(dataset.task, dataset.target.name, dataset.classes, metric)
@@ -105,6 +109,7 @@ class Fitted:
         test: the score on the test rows, which were opened once, now; None where there are none.
         low: end of the 95 % interval of `test`.
         high: its other end.
+        scores: every metric of the task on the test rows; empty where there are none.
     """
 
     def __init__(self, network: Network, dataset: Dataset) -> None:
@@ -113,10 +118,11 @@ class Fitted:
         self.valid = score(task, dataset.valid.target, network.predict(dataset.valid.table))
         self.test: float | None = None
         self.low = self.high = float("nan")
+        self.scores: dict[str, float] = {}
         if dataset.record.split.test:
             rows = dataset.open_test()
             answers = network.predict(rows.table)
-            self.test = score(task, rows.target, answers)
+            self.test, self.scores = score(task, rows.target, answers), scores(task, rows.target, answers)
             self.low, self.high = interval(task, rows.target, answers, seed=network.spec.seed, clusters=rows.groups)
 
     @property

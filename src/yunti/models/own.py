@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, final
 
 import torch
@@ -18,6 +18,8 @@ from yunti.models.network import Blueprint, Design, Network, Reader
 from yunti.models.rearrange import rearranged
 from yunti.models.recipe import Recipe
 from yunti.specs import Spec
+
+Maker = Callable[[tuple[int, ...], int], nn.Module]
 
 _RECIPE = Recipe(batch=128, epochs=10.0, learning_rate=1e-3, weight_decay=0.0, clip=0.0)
 
@@ -74,11 +76,29 @@ class Own(nn.Module):
         return torch.cat(parts, dim=1)
 
 
-def own_network(module: nn.Module, spec: Spec) -> Network:
+def input_shape(reader: Reader) -> tuple[int, ...]:
+    """Return the shape of one row of the tensor that a module is given.
+
+    (channels, height, width) of pictures; (longest, numbers of a step) of sounds and sequences; (longest, words in the
+    list) of texts, which come as codes; (numbers,) of tables; () where a mapping is handed over.
+    """
+    is_table = reader.number_width > 0 or bool(reader.cardinalities)
+    if is_table and not reader.streams:
+        return (reader.number_width + sum(reader.cardinalities),)
+    if is_table or len(reader.streams) != 1:
+        return ()
+    stream = reader.streams[0]
+    if stream.kind == "image":
+        return stream.width, stream.length, stream.breadth
+    return stream.length, stream.width
+
+
+def own_network(module: nn.Module | Maker, spec: Spec) -> Network:
     """Return a network that trains a module which the user made.
 
     Args:
-        module: from one tensor of rows (see `Own`) to (rows, classes) logits, (rows, 1) for two classes or a value.
+        module: from one tensor of rows (see `Own`) to (rows, classes) logits, (rows, 1) for two classes or a value; or
+            a function that makes such a module for an `input_shape` and a number of outputs.
         spec: the columns and the task.
     """
 
@@ -86,12 +106,16 @@ def own_network(module: nn.Module, spec: Spec) -> Network:
         return Encoder(spec.columns, Reading())
 
     def design(_spec: Spec, _reader: Reader, _size: Size) -> Design:
-        return Design({"module": repr(module)}, _RECIPE)
+        name = repr(module) if isinstance(module, nn.Module) else getattr(module, "__name__", "module")
+        return Design({"module": name}, _RECIPE)
 
     def assemble(_shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Module:
+        if not isinstance(module, nn.Module):
+            return Own(module(input_shape(reader), outputs), reader, outputs)
         # made anew wherever a network is: the user's module always begins from the weights that it came with
         module.load_state_dict(weights)
         return Own(module, reader, outputs)
 
-    weights = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    given = module.state_dict() if isinstance(module, nn.Module) else {}
+    weights = {name: tensor.clone() for name, tensor in given.items()}
     return Network(spec, Blueprint("module", reader, design, assemble))
