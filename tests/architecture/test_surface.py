@@ -15,6 +15,7 @@ NAMES = [
     "BundleError",
     "Climb",
     "ColumnError",
+    "Fitted",
     "InputError",
     "OptionError",
     "PackageError",
@@ -23,13 +24,16 @@ NAMES = [
     "YuntiError",
     "__version__",
     "climb",
+    "fit",
     "load",
     "look",
     "resume",
+    "train",
 ]
 READING = "--target --task --test --split --group --time --kind --keep --seed"
 FLAGS = {
     "climb": f"SOURCE {READING} --budget --rungs --metric --device --pretrained --no-refit --out --resume --json",
+    "train": f"SOURCE {READING} --rung --config --set --budget --metric --device --pretrained --refit --out --resume --json",
     "look": f"SOURCE {READING} --json",
     "rungs": "--task --json",
     "predict": "BUNDLE INPUT -o --out",

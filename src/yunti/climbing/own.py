@@ -19,14 +19,12 @@ from yunti.tasks.task import infer_task, score, scores
 from yunti.training import train
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from yunti.models.network import Network
-    from yunti.models.own import Maker
+    from yunti.models.own import Given
 
 
 def fit(  # noqa: PLR0913  (the keywords are those of `train` that serve a module)
-    module: nn.Module | Maker,
+    module: Given,
     source: object,
     *,
     target: str | None = None,
@@ -71,7 +69,7 @@ def fit(  # noqa: PLR0913  (the keywords are those of `train` that serve a modul
     Example:
         >>> from torch import nn
         >>> net = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
-        >>> run = fit(net, "sample:digits", settings={"training.epochs": 3})
+        >>> run = fit(net, "sample:digits", settings={"training.epochs": 20})
         >>> 0.5 < run.valid <= 1
         True
     """

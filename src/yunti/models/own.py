@@ -19,7 +19,7 @@ from yunti.models.rearrange import rearranged
 from yunti.models.recipe import Recipe
 from yunti.specs import Spec
 
-Maker = Callable[[tuple[int, ...], int], nn.Module]
+Given = nn.Module | Callable[[tuple[int, ...], int], nn.Module]  # a module, or what makes one
 
 _RECIPE = Recipe(batch=128, epochs=10.0, learning_rate=1e-3, weight_decay=0.0, clip=0.0)
 
@@ -93,7 +93,7 @@ def input_shape(reader: Reader) -> tuple[int, ...]:
     return stream.length, stream.width
 
 
-def own_network(module: nn.Module | Maker, spec: Spec) -> Network:
+def own_network(module: Given, spec: Spec) -> Network:
     """Return a network that trains a module which the user made.
 
     Args:
