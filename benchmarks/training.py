@@ -250,15 +250,17 @@ def state_of(run: Path) -> tuple[bytes, bytes]:
     return b"".join(path.read_bytes() for path in weights), (run / "outcomes/convnet/history.jsonl").read_bytes()
 
 
-def precisions(sources: list[tuple[str, str, str | None]]) -> None:
-    """Compare the scores of bf16 and fp32 over three seeds."""
-    for source, rung, target in sources:
+def precisions(asked: list[str]) -> None:
+    """Compare the scores of bf16 and fp32 over three seeds, for SOURCE:RUNG:EPOCHS:TARGET each."""
+    for each in asked:
+        source, rung, epochs, target = [*each.rsplit(":", 3)]
         scores: dict[str, list[float]] = {"fp32": [], "bf16": []}
         for seed in range(3):
             for precision, some in scores.items():
                 with tempfile.TemporaryDirectory() as folder:
                     command = ["yunti", "train", source, "--rung", rung, "--seed", str(seed), "--json"]
-                    command += ["--set", f"engine.precision={precision}", "--budget", "3m", "--out", f"{folder}/run"]
+                    command += ["--set", f"engine.precision={precision}", "--set", f"training.epochs={epochs}"]
+                    command += ["--out", f"{folder}/run"]
                     command += ["--target", target] if target else []
                     done = subprocess.run(command, check=True, capture_output=True, text=True)
                     some.append(json.loads(done.stdout)["rungs"][0]["score"]["valid"])
@@ -272,7 +274,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers")
     parser.add_argument("--kills", type=int)
-    parser.add_argument("--precisions", nargs="*", metavar="SOURCE:RUNG:TARGET")
+    parser.add_argument("--precisions", nargs="*", metavar="SOURCE:RUNG:EPOCHS:TARGET")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     os.environ.setdefault("YUNTI_CACHE", tempfile.mkdtemp(prefix="cache-"))
@@ -282,8 +284,7 @@ def main() -> None:
     elif given.kills:
         kills(given.source, given.kills)
     elif given.precisions is not None:
-        asked = [(*each.split(":"), "", "")[:3] for each in given.precisions]
-        precisions([(source, rung, target or None) for source, rung, target in asked])
+        precisions(given.precisions)
     else:
         compare(given.source, given.rounds, given.peers)
 

@@ -33,7 +33,8 @@ NAMES = [
 READING = "--target --task --test --split --group --time --kind --keep --seed"
 FLAGS = {
     "climb": f"SOURCE {READING} --budget --rungs --metric --device --pretrained --no-refit --out --resume --json",
-    "train": f"SOURCE {READING} --rung --config --set --budget --metric --device --pretrained --refit --out --resume --json",
+    "train": f"SOURCE {READING} --rung --config --set --budget --metric --device --pretrained --refit --out --resume "
+    "--json",
     "look": f"SOURCE {READING} --json",
     "rungs": "--task --json",
     "predict": "BUNDLE INPUT -o --out",

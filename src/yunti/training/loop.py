@@ -56,6 +56,7 @@ class Descent:
         self.scaler = torch.amp.GradScaler(
             torch.device(network.spec.device).type, enabled=layout.precision.needs_scaling
         )
+        self.scales = self.scaler.is_enabled()
         self.course = Course(recipe, layout.steps.total)
         self.average = Average(network.module, recipe.average)
         self.health = Health()
@@ -162,20 +163,22 @@ class Descent:
 
     def _backward(self, turn: _Turn, part: Part) -> Tensor:
         with self.material.layout.precision.autocast():
-            loss = turn.loss(part.batch, part.target) * part.share
+            loss = turn.loss(part.batch, part.target)
+        if part.share != 1:
+            loss = loss * part.share
         with self.team.accumulating(part.is_last):
-            torch.autograd.backward(self.scaler.scale(loss) if self.scaler.is_enabled() else loss)
+            torch.autograd.backward(self.scaler.scale(loss) if self.scales else loss)
         return loss.detach()
 
     def _update(self, turn: _Turn) -> Tensor | float:
         recipe = self.network.recipe
-        if self.scaler.is_enabled():
+        if self.scales:
             for optimiser in turn.optimisers:
                 self.scaler.unscale_(optimiser)
         if recipe.l1:
             penalise(self.network.module, recipe.l1)
         norm = clipped(turn.parameters, recipe.clip, asked=self.news.is_due(self.step + 1))
-        if not self.scaler.is_enabled():
+        if not self.scales:
             advance(turn.optimisers)
             return norm
         for optimiser in turn.optimisers:
@@ -192,7 +195,7 @@ class Descent:
     def _is_lost(self, norm: float) -> bool:
         """Say whether the gradient is no number; a scaled one may overflow: that step is left out."""
         clips = self.network.recipe.clip > 0
-        return clips and not math.isfinite(norm) and not self.scaler.is_enabled()
+        return clips and not math.isfinite(norm) and not self.scales
 
     def _look(self) -> None:
         began = time.monotonic()

@@ -9,7 +9,6 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
-from torch.optim.adamw import adamw
 
 from yunti.models.recipe import Recipe
 from yunti.training.group import like, whole
@@ -101,8 +100,13 @@ def clipped(parameters: Sequence[Tensor], most: float, asked: bool) -> Tensor | 
 def advance(optimisers: Iterable[Optimizer]) -> None:
     """Let every optimiser take a step, and clear the gradients."""
     for optimiser in optimisers:
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+        if isinstance(optimiser, AdamW):
+            optimiser.update()
+        else:
+            optimiser.step()
+        for group in optimiser.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
 
 
 def pack(optimisers: Iterable[Optimizer]) -> dict[str, Tensor]:
@@ -160,26 +164,33 @@ class AdamW(Optimizer):
     def __init__(self, groups: Iterable[dict[str, Any]], betas: tuple[float, float] = _BETAS) -> None:
         super().__init__(list(groups), {"lr": 1e-3, "weight_decay": 0.0, "betas": betas, "fused": True})
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Update every parameter that has a gradient."""
+        self.update()
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Do what `step` does, without the hooks and the profiler's marks that PyTorch wraps around it."""
         for group in self.param_groups:
             learning = [parameter for parameter in group["params"] if parameter.grad is not None]
             states = [self._state_of(parameter) for parameter in learning]
-            adamw(
+            counts = [state["step"] for state in states]
+            if not learning:
+                continue
+            torch._foreach_add_(counts, 1)
+            torch._fused_adamw_(
                 learning,
                 [parameter.grad for parameter in learning],
                 [state["exp_avg"] for state in states],
                 [state["exp_avg_sq"] for state in states],
                 [],
-                [state["step"] for state in states],
-                fused=True,
-                amsgrad=False,
+                counts,
+                lr=group["lr"],
                 beta1=group["betas"][0],
                 beta2=group["betas"][1],
-                lr=group["lr"],
                 weight_decay=group["weight_decay"],
                 eps=1e-8,
+                amsgrad=False,
                 maximize=False,
             )
 
