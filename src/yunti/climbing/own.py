@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, final
 
 from yunti.climbing.request import seconds_or_none
 from yunti.data.dataset import Dataset, open_dataset, prepare
 from yunti.data.options import DataOptions
 from yunti.devices import choose_device
+from yunti.errors import OptionError
 from yunti.models.contract import Watch
 from yunti.models.settings import flat, settings_from
-from yunti.specs import Kind, Spec
+from yunti.records import write_atomic
+from yunti.specs import Kind, Spec, TaskName
 from yunti.tasks.intervals import interval
 from yunti.tasks.task import infer_task, score, scores
 from yunti.training import train
@@ -31,7 +36,11 @@ def fit(  # noqa: PLR0913  (the keywords are those of `train` that serve a modul
     settings: Mapping[str, Any] | None = None,
     test: object | None = None,
     split: str | None = None,
+    group: str | None = None,
+    time: str | None = None,
     kinds: Mapping[str, Kind] | None = None,
+    keep: Sequence[str] = (),
+    task: TaskName | None = None,
     metric: str | None = None,
     budget: str | float | None = None,
     seed: int = 0,
@@ -51,19 +60,24 @@ def fit(  # noqa: PLR0913  (the keywords are those of `train` that serve a modul
         settings: names with dots, or nested, such as `{"training": {"epochs": 5, "batch": 128}}`.
         test: a separate source of test rows.
         split: a column that holds a ready split.
+        group: a column whose equal values stay on one side of the split.
+        time: a column by which to split.
         kinds: kinds of columns, where the kinds found are wrong; "id" leaves a column out.
+        keep: columns to use although they would be left out.
+        task: "classification" or "regression", where the target should not decide.
         metric: the metric that decides which weights are kept.
         budget: the most time it may take; as long as the recipe takes if not given.
-        seed: of split, batches and dropout; the weights are yours.
+        seed: of split, batches and dropout; the weights are yours, or drawn from it where a function makes the module.
         device: "auto", "cpu", "cuda" or "mps".
-        out: a folder for data and checkpoints, from which an interrupted training goes on; none is kept if not given.
+        out: a folder for the data as they were laid out and for checkpoints, from which an interrupted training goes
+            on when the same is asked again; nothing is kept if not given.
         watch: the time there is, and whom to tell; overrides `budget`.
 
     Returns:
         The trained module with its scores.
 
     Raises:
-        InputError: the data or a setting cannot be used.
+        InputError: the data, a setting or the folder cannot be used.
         RungError: the module does not answer as the task asks, or diverges.
 
     Example:
@@ -73,28 +87,35 @@ def fit(  # noqa: PLR0913  (the keywords are those of `train` that serve a modul
         >>> 0.5 < run.valid <= 1
         True
     """
-    import time
-
     from yunti.models.own import own_network  # torch is needed from here on
 
     seconds = seconds_or_none(budget)
     if watch is None:
-        watch = Watch() if seconds is None else Watch(time.monotonic() + seconds)
+        watch = Watch() if seconds is None else Watch(monotonic() + seconds)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch if out is None else out)
-        prepared = folder / "prepared"
-        if (prepared / "dataset.json").is_file():
-            dataset = open_dataset(prepared)
-        else:
-            options = DataOptions(target=target, test=test, split=split, kinds=dict(kinds or {}), seed=seed)
-            prepared.mkdir(parents=True, exist_ok=True)
-            dataset = prepare(source, options, prepared, lambda _name, _fraction: None)
-        task = infer_task(dataset.task, dataset.target.name, dataset.classes, metric)
-        spec = Spec(dataset.columns, task, len(dataset.train), seed, choose_device(device).name)
+        options = DataOptions(target, test, split, group, time, dict(kinds or {}), task, tuple(keep), seed)
+        dataset = _laid_out(source, options, folder)
+        asked = infer_task(dataset.task, dataset.target.name, dataset.classes, metric)
+        spec = Spec(dataset.columns, asked, len(dataset.train), seed, choose_device(device).name)
         network = own_network(module, spec)
         home = None if out is None else folder / "checkpoints"
         train(network, dataset.train, dataset.valid, watch, settings_from(flat(settings or {})), home)
         return Fitted(network, dataset)
+
+
+def _laid_out(source: object, options: DataOptions, folder: Path) -> Dataset:
+    """Lay the data out in a folder, or open what was laid out there before of the same source."""
+    prepared, note = folder / "prepared", folder / "asked.json"
+    asked = json.dumps({"source": str(source), **{name: str(value) for name, value in asdict(options).items()}})
+    if (prepared / "dataset.json").is_file():
+        if not note.is_file() or note.read_text() != asked:
+            must = "it must hold data of this source with these options"
+            raise OptionError(f"out={str(folder)!r}", must, "it holds others", "name a new folder")
+        return open_dataset(prepared)
+    prepared.mkdir(parents=True, exist_ok=True)
+    write_atomic(note, asked)
+    return prepare(source, options, prepared, lambda _name, _fraction: None)
 
 
 @final

@@ -29,8 +29,9 @@ class Own(nn.Module):
     """Lays rows out as one tensor for a module that knows nothing of columns.
 
     Pictures come as (rows, channels, height, width), sounds and sequences as (rows, steps, width), texts as codes of
-    words (rows, words), tables as (rows, numbers and categories one-hot); each number of mean 0 and deviation 1 over
-    the training rows. A table of several kinds is handed over as the batch itself, a mapping of tensors.
+    words (rows, words), shorter rows with zeros behind their end; tables as (rows, numbers and one-hot categories).
+    Each number has mean 0 and deviation 1 over the training rows. A table of several kinds is handed over as the batch
+    itself, a mapping of tensors.
 
     Args:
         module: the user's.
@@ -68,7 +69,8 @@ class Own(nn.Module):
         if self.pixels is not None:
             return self.pixels(batch)
         if self._stream is not None:
-            return batch[self._stream.key]
+            steps, mask = batch[self._stream.key], batch[f"{self._stream.key}.mask"]
+            return steps[:, : max(1, int(mask.sum(dim=1).max()))]  # without what only rounds the length up
         parts = [batch["numbers"]] if "numbers" in batch else []
         if "categories" in batch:
             codes = batch["categories"].long()
@@ -111,7 +113,14 @@ def own_network(module: Given, spec: Spec) -> Network:
 
     def assemble(_shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Module:
         if not isinstance(module, nn.Module):
-            return Own(module(input_shape(reader), outputs), reader, outputs)
+            shape = input_shape(reader)
+            if not shape:
+                names = ", ".join(repr(column.name) for column in spec.columns)
+                raise RungError(
+                    "module", "a module that is made for a shape needs columns of one sort", f"there are {names}",
+                    "give some of them the kind id, or hand over the module itself, which then takes a mapping",
+                )  # fmt: skip
+            return Own(module(shape, outputs), reader, outputs)
         # made anew wherever a network is: the user's module always begins from the weights that it came with
         module.load_state_dict(weights)
         return Own(module, reader, outputs)
