@@ -95,7 +95,7 @@ class Objective:
             first, second = self.loss(outputs, target.first), self.loss(outputs, target.second)
             return target.share * first + (1 - target.share) * second
         if outputs.shape[1] == 1 and self.is_classification and self._weights is None:
-            return F.cross_entropy(outputs[:, 0], target, label_smoothing=self.smoothing)
+            return F.cross_entropy(outputs.flatten(0, 1), target, label_smoothing=self.smoothing)
         members = outputs.shape[1]
         wanted = target[:, None].expand(-1, members)
         if not self.is_classification:

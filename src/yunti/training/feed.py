@@ -23,11 +23,12 @@ from yunti.training.augment import MIXED, augmented
 from yunti.training.batches import Batches
 from yunti.training.group import Group, refuse_uneven
 
+_UNCHANGED = Augment()
 _MOST_RESIDENT = 0.4  # of a GPU's free memory: rows that lie there need not travel
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Part:
     """Some rows of a step's batch.
 
@@ -68,6 +69,7 @@ class Feed:
     ) -> None:
         name, recipe = network.blueprint.name, network.recipe
         self._network, self._augment, self._group = network, augment, group
+        self._changes = augment != _UNCHANGED
         self.micro = micro
         self.rows = row_count(encoded)
         refuse_uneven(min(recipe.batch, self.rows), group, name)
@@ -93,13 +95,17 @@ class Feed:
     def _take(self, rows: NDArray[np.int64]) -> tuple[Batch, Target]:
         network, device = self._network, self._network.spec.device
         batch = network.batch(self._ragged, rows) if self._ragged else {}
-        places = torch.from_numpy(rows).to(self._home)
+        places = torch.from_numpy(rows)
+        if self._home.type != "cpu":
+            places = places.to(self._home)
         # index_select copies whole rows; the same by brackets took twenty times as long for pictures
         dense = {key: values.index_select(0, places) for key, values in self._dense.items()}
         target = self._target.index_select(0, places)
         if self._home != torch.device(device):
             dense, target = moved(dense, device), target.to(device)
-        batch = augmented({**batch, **dense}, network.reader.streams, self._augment, self.random)
+        batch = {**batch, **dense}
+        if self._changes:
+            batch = augmented(batch, network.reader.streams, self._augment, self.random)
         if self._augment.mixup:
             return _mixed(batch, target, self._augment.mixup, self.random)
         return batch, target

@@ -126,22 +126,21 @@ class Descent:
         self.pilot.begin_at(self.step)
         set_generators(self.feed.random, saved, self.group.place.rank, self.step, self.network.spec.seed)
 
-    def _learn(self, factor: float) -> tuple[Tensor | float, Tensor | float]:
+    def _learn(self, factor: float) -> tuple[Tensor, Tensor | float]:
         """Forward, backward and update, turn by turn; where memory runs out, with fewer rows at once."""
-        loss: Tensor | float = 0.0
-        norm: Tensor | float = math.nan
-        for turn in self.turns:
+        set_rate(self.turns[0].optimisers, factor)
+        loss, norm = self._take(self.turns[0])
+        for turn in self.turns[1:]:
             set_rate(turn.optimisers, factor)
             more, norm = self._take(turn)
             loss = loss + more
         return loss, norm
 
-    def _take(self, turn: _Turn) -> tuple[Tensor | float, Tensor | float]:
+    def _take(self, turn: _Turn) -> tuple[Tensor, Tensor | float]:
         while True:
             try:
-                loss: Tensor | float = 0.0
-                for part in self.feed.at(self.step):
-                    loss = loss + self._backward(turn, part)
+                losses = [self._backward(turn, part) for part in self.feed.at(self.step)]
+                loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
                 norm = self._update(turn)
                 if len(self.turns) > 1:  # what a loss gave to the parameters of another turn must not count there
                     self.network.module.zero_grad(set_to_none=True)
@@ -187,9 +186,9 @@ class Descent:
         self.scaler.update()
         return norm
 
-    def _read(self, loss: Tensor | float, norm: Tensor | float) -> tuple[float, float]:
+    def _read(self, loss: Tensor, norm: Tensor | float) -> tuple[float, float]:
         if not self.group.is_alone:
-            loss = self.group.total(torch.as_tensor(loss).detach().cpu()) / self.group.size
+            loss = self.group.total(loss.cpu()) / self.group.size
         return float(loss), float(norm)
 
     def _is_lost(self, norm: float) -> bool:

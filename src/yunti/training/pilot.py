@@ -39,6 +39,9 @@ class Order:
     save: bool = False
 
 
+_ON = Order()
+
+
 @final
 class Pilot:
     """Decides whether a training goes on as planned, comes down early, or ends.
@@ -89,6 +92,8 @@ class Pilot:
             step: steps taken.
             checkpoint_seconds: time between checkpoints; None where none are kept.
         """
+        if self._group.is_alone and math.isinf(self._watch.deadline) and checkpoint_seconds is None:
+            return _ON
         if self._group.is_alone:
             order = self._order(step, checkpoint_seconds)
         elif step % _ASK_EVERY:
@@ -207,12 +212,14 @@ class News:
             learning_rate: of the last step.
             valid: the score on the validation rows, if they were looked at after this step.
         """
+        now = time.monotonic()
+        if valid is None and step % self._every and now - self._told < _TELL_SECONDS:
+            return
         facts = {"step": float(step), "loss": loss, "learning_rate": learning_rate, "gradient_norm": self.norm}
         if valid is not None:
             facts["valid"] = valid
         if valid is not None or step % self._every == 0:
             self.history.append(facts)
-        now = time.monotonic()
         if valid is None and now - self._told < _TELL_SECONDS:
             return
         self._told = now

@@ -25,6 +25,9 @@ _WORTH = 1.3  # times as fast in bf16: less is eaten up by the casts
 _AMPERE = 8  # compute capability from which bf16 has units of its own
 
 
+_AS_IT_IS = contextlib.nullcontext()
+
+
 @final
 @dataclass(frozen=True)
 class Precision:
@@ -43,7 +46,7 @@ class Precision:
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which the forward pass runs."""
         if self.name == "fp32":
-            return contextlib.nullcontext()
+            return _AS_IT_IS
         return torch.autocast(torch.device(self.device).type, DTYPES[self.name])
 
     @property
