@@ -62,11 +62,13 @@ def test_a_function_is_given_the_shape_of_a_row_and_the_outputs(tmp_path):
     table = tmp_path / "t.csv"
     random = np.random.default_rng(0)
     numbers, letters = random.normal(size=200), random.integers(0, 3, 200)
-    rows = [f"{a:.3f},{'xyz'[b]},{'yes' if a > 0 else 'no'}" for a, b in zip(numbers, letters, strict=True)]
+    answers = numbers + random.normal(scale=0.5, size=200) > 0  # a column that gives all answers away is left out
+    known = zip(numbers, letters, answers, strict=True)
+    rows = [f"{a:.3f},{'xyz'[b]},{'yes' if c else 'no'}" for a, b, c in known]
     table.write_text("\n".join(["a,b,c", *rows]))
     run = yunti.fit(make, table, target="c", settings={"training.epochs": 40, "training.learning_rate": 0.05})
     assert set(asked) == {((1 + 4,), 2)}  # a number, and three categories with one more for what is unknown
-    assert run.valid > 0.9
+    assert run.valid > 0.7
 
 
 def test_columns_of_several_sorts_are_refused_where_a_shape_is_needed(tmp_path):
