@@ -18,9 +18,10 @@ from yunti.models.network import Network
 from yunti.specs import ColumnSpec, Spec
 from yunti.training import laying
 from yunti.training.augment import augmented
+from yunti.training.group import ALONE
 from yunti.training.laying import lay_out
-from yunti.training.loop import descend
-from yunti.training.optimisers import optimisers_for, update
+from yunti.training.loop import Descent
+from yunti.training.optimisers import advance, optimisers_for
 from yunti.training.pace import Pace
 
 NETWORKS = ("mlp", "convnet", "recurrent", "resnet", "transformer")
@@ -81,7 +82,7 @@ def test_a_gradient_reaches_every_parameter(name, kinds):
     network.module.train()
     for _ in range(3):  # branches begin as nothing: what lies behind them learns from the second step on
         loss_of(network, encoded, target, batch).backward()
-        update(optimisers, network.module, 1.0)
+        advance(optimisers)
     loss_of(network, encoded, target, batch).backward()
     silent = [
         name
@@ -101,7 +102,7 @@ def test_eight_rows_are_learned_by_heart(name, kinds):
     network.module.train()
     for _ in range(60):
         loss_of(network, encoded, target, np.arange(8)).backward()
-        update(optimisers, network.module, 1.0)
+        advance(optimisers)
     assert (network.predict(few.table).argmax(axis=1) == few.target).mean() >= 7 / 8
 
 
@@ -142,7 +143,7 @@ def test_the_same_seed_gives_the_same_losses(name, task):
             )
             loss = network.loss(batch, torch.from_numpy(target[:16]))
             loss.backward()
-            update(optimisers, network.module, 1.0)
+            advance(optimisers)
             found.append(float(loss.detach()))
         return found
 
@@ -154,9 +155,11 @@ def test_the_same_seed_gives_the_same_losses(name, task):
 def test_the_whole_engine_trains_it_and_says_what_was_derived(name):
     network, rows = prepared(name, ("image",), "regression")
     told = []
-    material = lay_out(network, rows, rows_of(("image",), "regression", 30, seed=1), Watch())
-    short = replace(material, steps=replace(material.steps, total=12, every=4))
-    notes = descend(network, short, Watch(report=lambda fraction, numbers: told.append(numbers)))
+    material = lay_out(network, rows, rows_of(("image",), "regression", 30, seed=1), Watch(), ALONE)
+    steps = replace(material.layout.steps, total=12, every=4)
+    short = replace(material, layout=replace(material.layout, steps=steps))
+    watch = Watch(report=lambda fraction, numbers: told.append(numbers))
+    notes = Descent(network, short, watch, None).run()
     assert notes["steps_taken"] == 12
     assert material.judge.has_best
     assert sum("valid" in numbers for numbers in told) == 3
@@ -197,15 +200,16 @@ def test_convolutions_and_recurrence_refuse_plain_tables():
 @pytest.mark.parametrize(("seconds", "dial"), [(1e6, 1.0), (40.0, 0.25)])
 def test_a_network_that_would_see_too_little_of_its_recipe_becomes_smaller(monkeypatch, tmp_path, seconds, dial):
     monkeypatch.setenv("YUNTI_CACHE", str(tmp_path))
-    monkeypatch.setattr(laying, "_measure", lambda network, *_: Pace(network.parameters * 1e-5, 1e-9, 1e-9))
+    monkeypatch.setattr(laying, "pace_of", lambda network, *_: Pace(network.parameters * 1e-5, 1e-9, 1e-9))
+    monkeypatch.setattr(laying, "worth_compiling", lambda *_: (False, "not tried here"))
     network = rung("resnet").build(spec_of(("image",)), Size())
     rows = rows_of(("image",))
     network.prepare(rows)
     full = network.parameters
-    material = lay_out(network, rows, rows.take(slice(0, 20)), Watch(time.monotonic() + seconds))
+    material = lay_out(network, rows, rows.take(slice(0, 20)), Watch(time.monotonic() + seconds), ALONE)
     assert network.size.dial == dial
     assert network.parameters == full if dial == 1 else network.parameters < full / 5
-    assert material.steps.total * network.parameters * 1e-5 <= seconds
+    assert material.layout.steps.total * network.parameters * 1e-5 <= seconds
     assert ("of its width" in network.plan.get("shortened", "")) == (dial < 1)
     # what was stored is built again as small as it was
     again = rung("resnet").build(network.spec, network.size)

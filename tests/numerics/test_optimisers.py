@@ -260,7 +260,7 @@ def test_mixed_rows_keep_their_mean_and_are_mixed_with_the_rows_of_their_answers
             assert torch.equal(answers.second, before.target[nearest])
             assert distance.min(dim=1).values.max() < 1e-2
         shares.append(share)
-    assert 0 <= min(shares) < 0.2
+    assert 0.5 <= min(shares) < 0.7
     assert 0.8 < max(shares) <= 1
 
 
@@ -279,7 +279,7 @@ def test_parts_of_a_batch_hold_its_rows_once_and_their_shares_add_up():
     rows = number_rows(64)
     (whole,) = list(feed_of(number_network(), rows).at(1))
     parts = list(feed_of(number_network(), rows, micro=7).at(1))
-    assert [len(part.target) for part in parts] == [7, 7, 7, 7, 4]
+    assert [len(part.target) for part in parts] == [7, 7, 6, 6, 6]
     assert [part.is_last for part in parts] == [False] * 4 + [True]
     assert sum(part.share for part in parts) == pytest.approx(1)
     assert torch.equal(torch.cat([part.batch["numbers"] for part in parts]), whole.batch["numbers"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -63,12 +64,17 @@ class Ascent:
         self.tell(RungStarted(rung.name, rung.era, rung.idea, share))
         members = [each.name for each in self.trained()] if rung.combines else []
         ending = self._work(rung, share, members)
-        if ending.how != "ok" and self.place.size > 1:  # whoever started the processes starts them again
-            raise RungError(rung.name, "all processes must come to the end", ending.reason, "start them again")
+        if ending.how != "ok" and (self.place.size > 1 or self._has_checkpoints(rung)):
+            mend = f"go on with `yunti train --resume {self.run.path}`"
+            raise RungError(rung.name, "its training must come to the end", ending.reason.rstrip("."), mend)
         trained = self.run.rung_record(rung.name) if ending.how == "ok" else None
         if trained is None:
             trained = RungRecord(rung.name, rung.era, "stopped" if ending.how == "late" else "failed", ending.reason)
         self._add(trained)
+
+    def _has_checkpoints(self, rung: Rung) -> bool:
+        """Say whether a single rung, trained at full strength, left something to go on from."""
+        return self.request.full and any(self.run.checkpoints(rung.name).glob("step-*"))
 
     def conclude(self, *, open_test: bool) -> None:
         """Choose a rung and, if all is done, open the test rows for it.
@@ -229,6 +235,7 @@ class Ascent:
                 rung = self._rung(name)
                 self.tell(RungStarted("refit", rung.era, AGAIN, left))
                 reason = self._work(rung, left, parts, act="refit").reason.rstrip(".")
+                shutil.rmtree(self.run.outcome(f"{name}-refit"), ignore_errors=True)
         done = self.run.refit_record(name)
         if done is None:  # refused or failed; or its bundle was written and the process was killed before it said so
             about = about_of(self.run.model(name))
@@ -248,6 +255,8 @@ class Ascent:
         self._save(test=self.run.test_record(chosen.name))
 
     def _add(self, rung: RungRecord) -> None:
+        if rung.reason != INTERRUPTED:
+            shutil.rmtree(self.run.checkpoints(rung.name), ignore_errors=True)
         self._save(rungs=(*self.record.rungs, rung))
         self.tell(RungEnded(rung))
 

@@ -19,8 +19,16 @@ from yunti.records import write_atomic
 
 JOB = "job.json"
 POLL_SECONDS = 0.2
+GRACE_SECONDS = 15.0
 PATIENCE_SECONDS = 3600.0  # for reading the data, which the first process does
-_STARTS = ("TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "MASTER_PORT", "SLURM_JOB_ID", "SLURM_STEP_ID")
+_STARTS = (
+    "SLURM_RESTART_COUNT",
+    "TORCHELASTIC_RUN_ID",
+    "TORCHELASTIC_RESTART_COUNT",
+    "MASTER_PORT",
+    "SLURM_JOB_ID",
+    "SLURM_STEP_ID",
+)
 
 
 def token_of(environment: Mapping[str, str]) -> str:
@@ -58,9 +66,11 @@ def follow(run: RunFolder, rung: str, place: Place, token: str) -> None:
     """
     folder = run.outcome(rung)
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while (job := _job(folder / JOB)) is None or job["token"] != token:
+    while True:
         if run.rung_record(rung) is not None:
-            return  # it was trained before
+            return  # it was trained before; the job of an earlier start may still lie here
+        if (job := _job(folder / JOB)) is not None and job["token"] == token:
+            break
         if time.monotonic() > deadline:
             raise RungError(
                 str(run.path), "the first process must begin here", f"it did not within {PATIENCE_SECONDS:.0f} s",
@@ -68,7 +78,9 @@ def follow(run: RunFolder, rung: str, place: Place, token: str) -> None:
             )  # fmt: skip
         time.sleep(POLL_SECONDS)
     own = {**job, "began": time.monotonic()}
-    ending = supervise(own, folder / f"process-{place.rank}", job["seconds"], lambda _fraction, _numbers: None)
+    ending = supervise(
+        own, folder / f"process-{place.rank}", 1.5 * job["seconds"] + GRACE_SECONDS, lambda _fraction, _numbers: None
+    )
     if ending.how != "ok":
         raise RungError(rung, f"process {place.rank} must come to the end", ending.reason, "start them again")
 

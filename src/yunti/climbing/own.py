@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any, final
 from yunti.climbing.request import seconds_or_none
 from yunti.data.dataset import Dataset, open_dataset, prepare
 from yunti.data.options import DataOptions
-from yunti.devices import choose_device
+from yunti.devices import choose_device, place_of
 from yunti.errors import OptionError
 from yunti.models.contract import Watch
 from yunti.models.settings import flat, settings_from
@@ -51,9 +53,10 @@ def fit(  # noqa: PLR0913  (the keywords are those of `train` that serve a modul
     """Train a torch module of your own: data, split, loss, schedule, precision, checkpoints and scores are yunti's.
 
     Args:
-        module: from one tensor of rows to one row of logits or values each. Pictures come to it as (rows, channels,
+        module: from one tensor of rows to one row of logits or values each; it is trained in place, and a second
+            call goes on from what it learned: give a function to begin anew. Pictures come to it as (rows, channels,
             height, width), sounds and sequences as (rows, steps, width), tables as (rows, numbers and one-hot
-            categories), standardised; several kinds at once as a mapping of tensors. One output serves for two classes.
+            categories), scaled; several kinds at once as a mapping of tensors. One output serves for two classes.
             Or a function that makes the module of the shape of one row, without the rows, and the number of outputs.
         source: as `yunti.climb` takes it.
         target: the column to predict; folders of classes and samples know their own.
@@ -87,8 +90,17 @@ def fit(  # noqa: PLR0913  (the keywords are those of `train` that serve a modul
         >>> 0.5 < run.valid <= 1
         True
     """
-    from yunti.models.own import own_network  # torch is needed from here on
+    from yunti.models.own import own_network, threads_kept  # torch is needed from here on
 
+    given = settings_from(flat(settings or {}))
+    if given.model:
+        names = ", ".join(f"model.{name}" for name in given.model)
+        raise OptionError(
+            names, "it must belong to the module", "a module of one's own has no shape to set", "leave it out"
+        )
+    if place_of(os.environ).size > 1:
+        mend = "use `yunti train`"
+        raise OptionError("yunti.fit", "it must be one process", "several were started together", mend)
     seconds = seconds_or_none(budget)
     if watch is None:
         watch = Watch() if seconds is None else Watch(monotonic() + seconds)
@@ -100,15 +112,25 @@ def fit(  # noqa: PLR0913  (the keywords are those of `train` that serve a modul
         spec = Spec(dataset.columns, asked, len(dataset.train), seed, choose_device(device).name)
         network = own_network(module, spec)
         home = None if out is None else folder / "checkpoints"
-        train(network, dataset.train, dataset.valid, watch, settings_from(flat(settings or {})), home)
-        return Fitted(network, dataset)
+        with threads_kept():
+            train(network, dataset.train, dataset.valid, watch, given, home)
+            if home is not None:
+                shutil.rmtree(home, ignore_errors=True)  # only an interrupted training goes on
+            return Fitted(network, dataset)
 
 
 def _laid_out(source: object, options: DataOptions, folder: Path) -> Dataset:
     """Lay the data out in a folder, or open what was laid out there before of the same source."""
     prepared, note = folder / "prepared", folder / "asked.json"
-    asked = json.dumps({"source": str(source), **{name: str(value) for name, value in asdict(options).items()}})
-    if (prepared / "dataset.json").is_file():
+    names = isinstance(source, str | Path)
+    stat = Path(str(source)).stat() if names and Path(str(source)).exists() else None
+    seen = [] if stat is None else [stat.st_mtime_ns, stat.st_size]
+    told = {name: str(value) for name, value in asdict(options).items()}
+    asked = json.dumps({"source": str(source) if names else "an object in memory", "seen": seen, **told})
+    if prepared.is_dir() and any(prepared.iterdir()) and not note.is_file():
+        must, got = "it must be new, or hold what yunti.fit laid out", "it holds a folder `prepared` of something else"
+        raise OptionError(f"out={str(folder)!r}", must, got, "name a new folder")
+    if (prepared / "dataset.json").is_file() and names:
         if not note.is_file() or note.read_text() != asked:
             must = "it must hold data of this source with these options"
             raise OptionError(f"out={str(folder)!r}", must, "it holds others", "name a new folder")
@@ -123,7 +145,7 @@ class Fitted:
     """A module that was trained, and how good it is.
 
     Attributes:
-        network: the trained network: `predict`, `plan`, `history`; `module` in it is the user's.
+        network: the trained network: `predict`, `plan`, `history`; `network.module.module` is the user's.
         valid: the score on the validation rows, by which the weights were kept.
         test: the score on the test rows, which were opened once, now; None where there are none.
         low: end of the 95 % interval of `test`.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, final
 
 import torch
@@ -76,6 +77,16 @@ class Own(nn.Module):
             codes = batch["categories"].long()
             parts += [F.one_hot(codes[:, place], count).float() for place, count in enumerate(self._levels)]
         return torch.cat(parts, dim=1)
+
+
+@contextmanager
+def threads_kept() -> Iterator[None]:
+    """Leave the caller's process with as many threads as it had: training takes those that suit its steps."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def input_shape(reader: Reader) -> tuple[int, ...]:

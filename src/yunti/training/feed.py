@@ -87,10 +87,11 @@ class Feed:
         mine = rows if self._group.is_alone else rows[self._group.place.rank :: self._group.size]
         # each process's mean counts for its rows: those with one row more weigh more
         weight = 1.0 if self._group.is_alone else len(mine) * self._group.size / len(rows)
-        for start in range(0, len(mine), self.micro):
-            some = mine[start : start + self.micro]
+        most = -(-len(rows) // self._group.size)  # equally many parts everywhere: all processes must make each call
+        parts = -(-most // self.micro)
+        for number, some in enumerate(np.array_split(mine, parts) if parts > 1 else (mine,)):
             batch, target = self._take(some)
-            yield Part(batch, target, weight * len(some) / len(mine), start + self.micro >= len(mine))
+            yield Part(batch, target, weight * len(some) / len(mine), number == parts - 1)
 
     def _take(self, rows: NDArray[np.int64]) -> tuple[Batch, Target]:
         network, device = self._network, self._network.spec.device
@@ -112,8 +113,10 @@ class Feed:
 
 
 def _mixed(batch: Batch, target: Tensor, alpha: float, random: torch.Generator) -> tuple[Batch, Target]:
+    if not any(name.startswith(MIXED) for name in batch):
+        return batch, target
     gamma = torch._standard_gamma(torch.tensor([alpha, alpha]), generator=random)
-    share = float(gamma[0] / gamma.sum().clamp(min=1e-12))
+    share = float(gamma.max() / gamma.sum().clamp(min=1e-12))  # what cannot be mixed stays that of the larger share
     other = torch.randperm(len(target), generator=random).to(target.device)
     changed = dict(batch)
     for name, values in batch.items():

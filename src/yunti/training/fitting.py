@@ -66,16 +66,18 @@ def _run(
     network: Network, train: Examples, valid: Examples, watch: Watch, home: Path | None, again: Again | None = None
 ) -> tuple[Judge, dict[str, Any]]:
     keep_freed_memory()
-    network.prepare(train, None if again is None else again.objective)
-    watch.tell(0.01)
     torch.set_flush_denormal(True)  # numbers near zero slow a processor down a hundredfold and change no score
     try:
         with joined(network.spec.device) as group:
+            network.prepare(train, None if again is None else again.objective)  # on this process's own GPU
+            watch.tell(0.01)
             keeper = Keeper(home) if home is not None else None
             saved = _saved(keeper, watch, group)
             material = lay_out(network, train, valid, watch, group, again, saved)
             if keeper is not None and material.saved is None and group.leads:
-                keeper.clear()  # what is there is damaged or of another training
+                if saved is not None:
+                    watch.say("the checkpoint here is of another training or other versions: this one begins anew")
+                keeper.clear()
             watch.tell(_PREPARED, step=0)
             descent = Descent(network, material, watch.part(_PREPARED, 1.0), keeper)
             if material.saved is not None:
@@ -101,6 +103,12 @@ def _saved(keeper: Keeper | None, watch: Watch, group: Group) -> Snapshot | None
     if keeper is None:
         return None
     saved, damage = keeper.newest()
+    steps = group.gather(-1 if saved is None else int(saved.facts["step"]))
+    if len(set(steps)) > 1:
+        raise RungError(
+            "training", "all processes must read the same checkpoint", f"they read those of steps {steps}",
+            "give a folder on a disk that they share, and start again",
+        )  # fmt: skip
     if damage and group.leads:
         watch.say(damage)
     return saved

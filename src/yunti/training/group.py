@@ -99,7 +99,7 @@ def joined(device: str) -> Iterator[Group]:
         return
     on_gpu = torch.device(device).type == "cuda"
     if on_gpu:
-        torch.cuda.set_device(place.local)
+        torch.cuda.set_device(place.local % torch.cuda.device_count())  # SLURM may show each process one GPU only
     backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
     dist.init_process_group(backend, store=_meeting_point(place), rank=place.rank, world_size=place.size)
     try:
@@ -193,6 +193,7 @@ def normalised_together(norm: _BatchNorm, values: Tensor) -> Tensor:
     """
     if not norm.training:
         return type(norm).forward(norm, values)
+    kind, values = values.dtype, values.float()
     others = [place for place in range(values.ndim) if place != 1]
     count = values.new_tensor([values.numel() / values.shape[1]])
     shape = [1, -1, *[1] * (values.ndim - 2)]
@@ -207,7 +208,8 @@ def normalised_together(norm: _BatchNorm, values: Tensor) -> Tensor:
             if norm.num_batches_tracked is not None:
                 norm.num_batches_tracked += 1
     result = centred * torch.rsqrt(variance + norm.eps).view(shape)
-    return result if norm.weight is None else result * norm.weight.view(shape) + norm.bias.view(shape)
+    made = result if norm.weight is None else result * norm.weight.view(shape) + norm.bias.view(shape)
+    return made.to(kind)
 
 
 def _summed(value: Tensor) -> Tensor:

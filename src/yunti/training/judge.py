@@ -79,7 +79,8 @@ class Judge:
 
     def restore_best(self) -> None:
         """Put the best weights back into the network, or those it began with."""
-        self._network.module.load_state_dict(self._best)
+        now = self._network.module.state_dict()  # the best may be from before it was sharded
+        self._network.module.load_state_dict({name: like(value, now[name]) for name, value in self._best.items()})
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the best weights, and what they predicted, for a checkpoint."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, final
@@ -15,11 +16,13 @@ from numpy.typing import NDArray
 
 from yunti.data.encode import Encoded
 from yunti.data.table import Examples, Ragged
+from yunti.devices import place_of
 from yunti.errors import RungError
 from yunti.models.contract import Size, Watch
 from yunti.models.network import Network
 from yunti.models.objective import Objective
 from yunti.models.recipe import Augment
+from yunti.models.settings import plain
 from yunti.training.augment import mirror_keeps_answers
 from yunti.training.checkpoint import Snapshot
 from yunti.training.config import Steps, exactly, plan_steps
@@ -284,20 +287,24 @@ def _plan(
 
 
 def _memory(network: Network) -> Memory:
-    facts = {"rung": network.blueprint.name, "spec": asdict(network.spec), "recipe": asdict(network.recipe)}
+    facts: dict[str, Any] = {"rung": network.blueprint.name, "spec": asdict(network.spec)}
+    facts["recipe"] = asdict(network.recipe)
+    engine = {**asdict(network.settings.engine), "checkpoint_seconds": 0}
+    facts |= {"module": repr(network.module), "engine": engine, "processes": place_of(os.environ).size}
     return Memory({**facts, "model": dict(network.settings.model), "dial": network.size.dial})
 
 
 def _key(network: Network, train: Examples, valid: Examples, again: Again | None) -> str:
     """Tell trainings apart: by network, settings, rows and versions."""
-    facts = {
+    facts: dict[str, Any] = {
         "rung": network.blueprint.name,
         "spec": asdict(network.spec),
-        "settings": asdict(network.settings),
+        "settings": {**plain(network.settings), "engine.checkpoint_seconds": 0},
         "dial": network.size.dial,
         "recipe": asdict(network.recipe),
         "rows": [len(train), len(valid)],
         "shape": dict(network.shape),
+        "module": repr(network.module),
         "again": None if again is None else [again.steps, again.mirror],
         "versions": [_FORM, torch.__version__],
     }

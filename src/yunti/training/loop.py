@@ -123,6 +123,8 @@ class Descent:
         self.feed.micro = int(facts["micro"])
         self.news.history, self.news.norm = [*facts["history"]], float(facts["norm"])
         self.pilot.notes = dict(facts["notes"])
+        if not self.course.landing:
+            self.pilot.notes.pop("stopped", None)  # there is time again
         self.pilot.begin_at(self.step)
         set_generators(self.feed.random, saved, self.group.place.rank, self.step, self.network.spec.seed)
 
@@ -146,6 +148,11 @@ class Descent:
                     self.network.module.zero_grad(set_to_none=True)
                 return loss, norm
             except RuntimeError as error:
+                if _lacks_memory(error) and not self.group.is_alone:  # the others would wait for this one
+                    raise RungError(
+                        self.network.blueprint.name, "a step must fit the memory of every process", "it ran out",
+                        f"set engine.micro_batch below {self.feed.micro} or start more processes",
+                    ) from error  # fmt: skip
                 if not _lacks_memory(error) or self.feed.micro <= 1:
                     raise
             self._lower()
@@ -161,11 +168,11 @@ class Descent:
         self.watch.say(said)
 
     def _backward(self, turn: _Turn, part: Part) -> Tensor:
-        with self.material.layout.precision.autocast():
-            loss = turn.loss(part.batch, part.target)
-        if part.share != 1:
-            loss = loss * part.share
-        with self.team.accumulating(part.is_last):
+        with self.team.accumulating(part.is_last):  # DDP decides on the way forward what it exchanges on the way back
+            with self.material.layout.precision.autocast():
+                loss = turn.loss(part.batch, part.target)
+            if part.share != 1:
+                loss = loss * part.share
             torch.autograd.backward(self.scaler.scale(loss) if self.scales else loss)
         return loss.detach()
 

@@ -130,15 +130,19 @@ def practise(
     parameters = list(network.module.parameters())
     network.module.train()
     marks, losses = [time.monotonic()], list[float]()
+    micro, _ = micro_batch(network, sample, network.settings.engine.micro_batch)
     for place in range(steps + 1):
-        rows = batches.at(place)
-        with precision.autocast():
-            wanted = target[rows].to(network.spec.device)
-            loss = network.loss(network.batch(sample.encoded, rows), wanted, forward)
-        torch.autograd.backward(loss)
+        rows, total = batches.at(place), 0.0
+        for some in np.array_split(rows, -(-len(rows) // micro)):
+            with precision.autocast():
+                wanted = target[some].to(network.spec.device)
+                loss = network.loss(network.batch(sample.encoded, some), wanted, forward)
+            loss = loss * (len(some) / len(rows))
+            torch.autograd.backward(loss)
+            total += float(loss.detach())
         clipped(parameters, recipe.clip, asked=False)
         advance(optimisers)
-        losses.append(float(loss.detach()))
+        losses.append(total)
         marks.append(time.monotonic())
     network.module.load_state_dict(state)
     # a batch of a small sample may be smaller than the batches to come

@@ -66,7 +66,7 @@ class Pilot:
 
     def begin_at(self, step: int) -> None:
         """Go on from a checkpoint: the pace is measured from here."""
-        self._first = step
+        self._began, self._first = time.monotonic(), step
 
     def has_patience(self, step: int) -> bool:
         """Say whether to go on after a look at the validation rows.
@@ -215,7 +215,9 @@ class News:
         now = time.monotonic()
         if valid is None and step % self._every and now - self._told < _TELL_SECONDS:
             return
-        facts = {"step": float(step), "loss": loss, "learning_rate": learning_rate, "gradient_norm": self.norm}
+        facts = {"step": float(step), "loss": loss, "learning_rate": learning_rate}
+        if math.isfinite(self.norm):  # it is measured where it is clipped or told
+            facts["gradient_norm"] = self.norm
         if valid is not None:
             facts["valid"] = valid
         if valid is not None or step % self._every == 0:

@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 
 import torch
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.checkpoint.state_dict_loader import load
@@ -45,7 +46,7 @@ def save_shards(folder: Path, step: int, snapshot: Snapshot, group: Group, kept:
     trouble = ""
     try:
         save(dict(snapshot.tensors), checkpoint_id=temporary)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, CheckpointException) as error:
         trouble = str(error).splitlines()[0]
     trouble = next((each for each in group.gather(trouble) if each), "")
     if group.leads and not trouble:
