@@ -214,8 +214,8 @@ def show(model: str, rates: dict[str, float]) -> None:
 def kills(source: str, count: int) -> None:
     """Kill trainings at random moments, resume each, and compare weights and history bit by bit."""
     chance = random.Random(0)
-    command = ["yunti", "train", source, "--rung", "convnet", "--set", "training.epochs=10"]
-    command += ["--set", "engine.checkpoint_seconds=0.2", "--out"]
+    command = ["yunti", "train", source, "--rung", "convnet", "--set", "training.epochs=6"]
+    command += ["--set", "engine.checkpoint_seconds=0.1", "--out"]
     folder = Path(tempfile.mkdtemp(prefix="kills-"))
     began = time.monotonic()
     subprocess.run([*command, str(folder / "whole")], check=True, capture_output=True)
