@@ -65,7 +65,7 @@ def test_every_field_can_be_set_by_its_name_as_a_value_and_as_text(name):
         settings = settings_from([(name, given_value)])
         assert found(settings, name) == value
         assert type(found(settings, name)) is type(value)
-        assert settings.concerns_networks_only
+        assert settings != Settings()
     others = [other for other in NAMES if other != name]
     assert [other for other in others if found(settings, other) != found(Settings(), other)] == []
 
@@ -74,7 +74,7 @@ def test_nothing_set_changes_nothing():
     assert settings_from([]) == Settings()
     assert Settings().recipe(DERIVED) == DERIVED
     assert Settings().shape({"width": 3}, "mlp") == {"width": 3}
-    assert not Settings().concerns_networks_only
+    assert settings_from([]) == Settings()
     assert plain(Settings()) == {}
     assert Settings().dial == 1.0
 

@@ -184,7 +184,8 @@ def _next_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text]
         yield from hung("bundle", bundle, width)
         yield command("next", f"yunti predict {shlex.quote(bundle)} {_new_source(record.data.source)} -o out.csv")
     if any(rung.reason == INTERRUPTED for rung in record.rungs) or (record.test is None and record.data.split.test):
-        yield command("go on", f"yunti climb --resume {shlex.quote(str(folder))}")
+        verb = "train" if record.settings.get("full") else "climb"
+        yield command("go on", f"yunti {verb} --resume {shlex.quote(str(folder))}")
 
 
 def _new_source(source: str) -> str:

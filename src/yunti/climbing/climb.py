@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 import yunti
 from yunti.climbing.ascent import INTERRUPTED, Ascent
 from yunti.climbing.budget import UNBOUNDED_SECONDS, Purse, derive_budget
-from yunti.climbing.events import Finished, Prepared, Stage, Tell
+from yunti.climbing.events import Finished, Prepared, RungSaid, Stage, Tell
 from yunti.climbing.listen import Listeners
 from yunti.climbing.request import Request, from_settings, names, seconds_or_none
 from yunti.climbing.run import RunFolder
@@ -183,6 +183,8 @@ def _go(run: RunFolder, dataset: Dataset, record: ClimbRecord, began: float, tel
     except KeyboardInterrupt:
         ascent.interrupt(rungs)
         if not ascent.trained():
+            if request.full:
+                tell(RungSaid(rungs[0].name, f"interrupted; `yunti train --resume {run.path}` goes on"))
             raise
         ascent.conclude(open_test=False)
     tell(Finished(ascent.record))

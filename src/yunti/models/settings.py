@@ -58,11 +58,6 @@ class Settings:
         """The dial that was set, or 1."""
         return float(self.model.get("dial", 1.0))
 
-    @property
-    def concerns_networks_only(self) -> bool:
-        """Whether anything was set that only a network has."""
-        return self != Settings()
-
     def recipe(self, derived: Recipe) -> Recipe:
         """Return a derived recipe with what was set put in."""
         changes = {name: value for name, value in self.training.items() if "." not in name}

@@ -66,6 +66,8 @@ def _run(
     network: Network, train: Examples, valid: Examples, watch: Watch, home: Path | None, again: Again | None = None
 ) -> tuple[Judge, dict[str, Any]]:
     keep_freed_memory()
+    if torch.device(network.spec.device).type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32 for what stays fp32
     torch.set_flush_denormal(True)  # numbers near zero slow a processor down a hundredfold and change no score
     try:
         with joined(network.spec.device) as group:

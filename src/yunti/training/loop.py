@@ -61,7 +61,7 @@ class Descent:
         self.average = Average(network.module, recipe.average)
         self.health = Health()
         self.pilot = Pilot(self.course, material.judge, recipe, layout.steps, watch, group)
-        self.news = News(watch, layout.steps, network.flops, material.peak)
+        self.news = News(watch, layout.steps, network.flops, material.peak * group.size)
         torch.manual_seed(seed_for(network.spec.seed, network.blueprint.name, "dropout", str(group.place.rank)))
 
     def run(self) -> dict[str, Any]:

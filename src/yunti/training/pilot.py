@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 from yunti.devices import peak_memory_bytes
 from yunti.models.contract import Watch
@@ -239,7 +239,3 @@ class News:
             numbers["peak_share"] = rate * self._row_flops / self._peak
         self._rows, self._since = 0, now
         return numbers
-
-    def lines(self) -> list[dict[str, Any]]:
-        """Return the history."""
-        return self.history

@@ -70,7 +70,6 @@ def choose_precision(device: str, asked: PrecisionName = "auto") -> Precision:
     if asked != "auto":
         return Precision(asked, "asked for", device)
     if kind == "cuda":
-        torch.set_float32_matmul_precision("high")  # TF32 for what stays fp32
         major = torch.cuda.get_device_capability(device)[0]
         if major >= _AMPERE:
             return Precision("bf16", "this GPU has units for it; TF32 where fp32 is kept", device)
