@@ -74,6 +74,7 @@ class Descent:
         every, batch = self.material.layout.steps.every, min(recipe.batch, self.feed.rows)
 
         network.module.train()
+        began = self.step
         while self.step < course.total and "ended" not in self.pilot.notes:
             factor = self.peak * course.factor(self.step)
             loss, norm = self._learn(factor)
@@ -98,6 +99,9 @@ class Descent:
             else:
                 news.tell(self.step, course, self.health.mean, rate)
 
+            if self.material.layout.compiled and self.step == began + 1:
+                self.pilot.begin_at(self.step)  # the first step compiled
+                continue
             order = self.pilot.ask_clock(self.step, seconds)
             if order.save:
                 self._save()
@@ -277,7 +281,9 @@ class Descent:
             self._save()  # whoever is killed while the bundle is written need not train again
             self.keeper.wait()
         network, notes = self.network, self.pilot.notes
-        if "stopped" in notes and self.group.leads:  # the pace that was remembered does not hold
+        if (
+            "stopped" in notes and self.group.leads and self.step > self.pilot.first
+        ):  # the pace that was remembered does not hold
             kept = self.material.layout.pace
             pace = Pace(self.pilot.seconds_per_step(self.step), kept.predict_seconds, kept.encode_seconds)
             self.material.memory.forget_plans(pace)

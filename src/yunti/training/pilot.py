@@ -59,14 +59,14 @@ class Pilot:
         self._course, self._judge, self._recipe, self._steps, self._watch = course, judge, recipe, steps, watch
         self._group = group
         self._began = self._saved = time.monotonic()
-        self._first = 0
+        self.first = 0
         looks = -(-steps.total // steps.every)
         self._patience = max(3, round(recipe.patience * looks))
         self.notes: dict[str, str] = {}
 
     def begin_at(self, step: int) -> None:
-        """Go on from a checkpoint: the pace is measured from here."""
-        self._began, self._first = time.monotonic(), step
+        """Measure the pace from here: from a checkpoint on, or from when all is compiled."""
+        self._began, self.first = time.monotonic(), step
 
     def has_patience(self, step: int) -> bool:
         """Say whether to go on after a look at the validation rows.
@@ -112,7 +112,7 @@ class Pilot:
 
     def seconds_per_step(self, step: int) -> float:
         """Return the pace that was kept, evaluations included."""
-        return (time.monotonic() - self._began) / max(1, step - self._first)
+        return (time.monotonic() - self._began) / max(1, step - self.first)
 
     def _order(self, step: int, checkpoint_seconds: float | None) -> Order:
         save = checkpoint_seconds is not None and time.monotonic() - self._saved >= checkpoint_seconds
@@ -134,7 +134,7 @@ class Health:
 
     def __init__(self) -> None:
         self._seen = 0
-        self._first = 0.0
+        self.first = 0.0
         self._mean = math.nan
 
     @property
@@ -147,10 +147,10 @@ class Health:
         if not math.isfinite(loss):
             return "the loss was no number"
         if self._seen < _FIRST:
-            self._first += abs(loss) / _FIRST
+            self.first += abs(loss) / _FIRST
         self._seen += 1
         self._mean = loss if math.isnan(self._mean) else 0.95 * self._mean + 0.05 * loss
-        if self._seen > _FIRST and abs(self._mean) > _EXPLODED * max(self._first, 1e-3):
+        if self._seen > _FIRST and abs(self._mean) > _EXPLODED * max(self.first, 1e-3):
             return "the loss was ten times what it was at the start"
         return ""
 
@@ -160,11 +160,11 @@ class Health:
 
     def facts(self) -> list[float]:
         """Return what a checkpoint keeps."""
-        return [self._seen, self._first, self._mean]
+        return [self._seen, self.first, self._mean]
 
     def restore(self, facts: list[float]) -> None:
         """Take back what `facts` returned."""
-        self._seen, self._first, self._mean = int(facts[0]), facts[1], facts[2]
+        self._seen, self.first, self._mean = int(facts[0]), facts[1], facts[2]
 
 
 @final
