@@ -54,7 +54,7 @@ Resume = Annotated[
     str | None, typer.Option(metavar="RUN", help="Go on with the climb of this run folder, with nothing else given.")
 ]
 
-OPTIONS = {"kinds": "--kind", "refit": "--no-refit"}  # where an option is not called as its argument
+OPTIONS = {"kinds": "--kind"}  # where an option is not called as its argument
 
 
 def climb(
@@ -100,7 +100,7 @@ def climb(
         "out": out,
     }
     if resume is not None:
-        check_alone(resume, source, options)
+        check_alone(resume, source, {**options, "refit": None, "no-refit": no_refit})
     elif source is None:
         raise OptionError(
             "climb", "it needs data", "no SOURCE was given", "name a file, a folder or sample:digits, or use --resume"
@@ -119,19 +119,15 @@ def check_alone(resume: str, source: str | None, options: dict[str, Any]) -> Non
     Raises:
         OptionError: something else was given.
     """
-    usual = {"seed": 0, "device": "auto", "refit": "rungs" in options}
+    usual = {"device": "auto"}
     given = [repr(source)] if source is not None else []
-    given += [
-        OPTIONS.get(name, f"--{name}")
-        for name, value in options.items()
-        if value not in (None, (), {}) and value != usual.get(name)
-    ]
+    given += [OPTIONS.get(name, f"--{name}") for name, value in options.items() if value and value != usual.get(name)]
     if given:
         raise OptionError(
             f"--resume {resume}",
-            "a climb goes on with what it was begun with, and nothing else is given",
+            "it goes on with what it was begun with, and nothing else is given",
             f"{', '.join(given)} was",
-            "leave it out, or begin a new climb without --resume",
+            "leave it out, or begin anew without --resume",
         )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
@@ -157,7 +158,7 @@ def open_checkpoint(path: Path) -> Snapshot:
         words = json.loads(content[8:header])["__metadata__"]
         tensors = read_tensors(content)
         facts, digest = words["facts"], words["digest"]
-    except Exception as error:  # safetensors has an exception type of its own for every kind of damage
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ValueError("it cannot be read") from error
     if _digest(tensors, facts) != digest:
         raise ValueError("its content is not what was written")

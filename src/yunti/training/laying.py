@@ -223,7 +223,10 @@ def _decide(network: Network, train: Examples, valid_rows: int, watch: Watch, ag
 
 
 def _put(network: Network, layout: Layout) -> None:
-    """Give the network the size and the rate of a layout; what was noted stays."""
+    """Give the network the size and the rate of a layout; what was noted stays.
+
+    The module is made anew in any case: measuring has run rows through it, which batch normalisation remembers.
+    """
     noted = network.plan
     settings = network.settings
     if layout.learning_rate != network.recipe.learning_rate:

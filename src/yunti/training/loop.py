@@ -29,8 +29,7 @@ from yunti.training.schedules import Course
 from yunti.training.shards import save_shards
 
 _MOST_RESCUES = 2
-_READ_EVERY = {"cpu": 1}  # steps after which losses are read; a GPU must not wait for every one
-_READ_EVERY_ON_GPU = 10
+_READ_EVERY = 10  # steps after which a GPU's losses are read: it must not wait for every one
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
@@ -70,7 +69,7 @@ class Descent:
             self.network, self.network.recipe, self.material.judge, self.course, self.news
         )  # fmt: skip
         seconds = network.settings.engine.checkpoint_seconds if self.keeper else None
-        read_every = _READ_EVERY.get(torch.device(network.spec.device).type, _READ_EVERY_ON_GPU)
+        read_every = 1 if network.spec.device == "cpu" else _READ_EVERY
         every, batch = self.material.layout.steps.every, min(recipe.batch, self.feed.rows)
 
         network.module.train()
@@ -281,9 +280,8 @@ class Descent:
             self._save()  # whoever is killed while the bundle is written need not train again
             self.keeper.wait()
         network, notes = self.network, self.pilot.notes
-        if (
-            "stopped" in notes and self.group.leads and self.step > self.pilot.first
-        ):  # the pace that was remembered does not hold
+        if "stopped" in notes and self.group.leads and self.step > self.pilot.first:
+            # the pace that was remembered does not hold
             kept = self.material.layout.pace
             pace = Pace(self.pilot.seconds_per_step(self.step), kept.predict_seconds, kept.encode_seconds)
             self.material.memory.forget_plans(pace)

@@ -27,7 +27,7 @@ from yunti.training.precision import Precision
 _SAMPLES = (64, 1024)  # rows encoded to measure the pace; few where a pretrained model reads them slowly
 _TIMED_STEPS = 4
 _COUNTED_ROWS = 32
-_SMALL_STEP_FLOPS = 1e8  # some ten milliseconds of one core
+_SMALL_STEP_FLOPS = 1e8  # about a millisecond of one core
 _MOST_MEMORY = 0.7  # of what is free may go to one step
 _PASSING = 1.25  # what a backward pass needs for a moment, beside what the forward pass kept
 _LEAST_TO_COMPILE = {False: 600.0, True: 120.0}  # seconds of training, on a processor and on a GPU

@@ -134,7 +134,7 @@ class Health:
 
     def __init__(self) -> None:
         self._seen = 0
-        self.first = 0.0
+        self._first = 0.0
         self._mean = math.nan
 
     @property
@@ -147,10 +147,10 @@ class Health:
         if not math.isfinite(loss):
             return "the loss was no number"
         if self._seen < _FIRST:
-            self.first += abs(loss) / _FIRST
+            self._first += abs(loss) / _FIRST
         self._seen += 1
         self._mean = loss if math.isnan(self._mean) else 0.95 * self._mean + 0.05 * loss
-        if self._seen > _FIRST and abs(self._mean) > _EXPLODED * max(self.first, 1e-3):
+        if self._seen > _FIRST and abs(self._mean) > _EXPLODED * max(self._first, 1e-3):
             return "the loss was ten times what it was at the start"
         return ""
 
@@ -160,11 +160,11 @@ class Health:
 
     def facts(self) -> list[float]:
         """Return what a checkpoint keeps."""
-        return [self._seen, self.first, self._mean]
+        return [self._seen, self._first, self._mean]
 
     def restore(self, facts: list[float]) -> None:
         """Take back what `facts` returned."""
-        self._seen, self.first, self._mean = int(facts[0]), facts[1], facts[2]
+        self._seen, self._first, self._mean = int(facts[0]), facts[1], facts[2]
 
 
 @final
@@ -213,16 +213,18 @@ class News:
             valid: the score on the validation rows, if they were looked at after this step.
         """
         now = time.monotonic()
-        if valid is None and step % self._every and now - self._told < _TELL_SECONDS:
+        is_kept = valid is not None or step % self._every == 0
+        is_told = valid is not None or now - self._told >= _TELL_SECONDS
+        if not (is_kept or is_told):
             return
         facts = {"step": float(step), "loss": loss, "learning_rate": learning_rate}
         if math.isfinite(self.norm):  # it is measured where it is clipped or told
             facts["gradient_norm"] = self.norm
         if valid is not None:
             facts["valid"] = valid
-        if valid is not None or step % self._every == 0:
+        if is_kept:
             self.history.append(facts)
-        if valid is None and now - self._told < _TELL_SECONDS:
+        if not is_told:
             return
         self._told = now
         numbers = {**facts, "epoch": step / self._steps.per_epoch, "memory_bytes": float(peak_memory_bytes())}

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -20,14 +21,14 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 
 from yunti.records import write_atomic
-from yunti.training.checkpoint import Snapshot
+from yunti.training.checkpoint import KEPT, Snapshot
 from yunti.training.group import Group
 
 FACTS = "facts.json"
 _DIGEST = 16
 
 
-def save_shards(folder: Path, step: int, snapshot: Snapshot, group: Group, kept: int = 2) -> str:
+def save_shards(folder: Path, step: int, snapshot: Snapshot, group: Group) -> str:
     """Write a checkpoint, every process its part; return what went wrong, or nothing.
 
     Args:
@@ -35,28 +36,42 @@ def save_shards(folder: Path, step: int, snapshot: Snapshot, group: Group, kept:
         step: steps taken.
         snapshot: the state, with tensors as this process holds them.
         group: the processes.
-        kept: how many checkpoints stay.
     """
     path = folder / f"step-{step:09d}.shards"
     temporary = path.with_suffix(".tmp")
-    if group.leads:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-    group.agree(step)
-    trouble = ""
-    try:
-        save(dict(snapshot.tensors), checkpoint_id=temporary)
-    except (OSError, RuntimeError, CheckpointException) as error:
-        trouble = str(error).splitlines()[0]
-    trouble = next((each for each in group.gather(trouble) if each), "")
-    if group.leads and not trouble:
-        files = {each.name: _digest(each) for each in sorted(temporary.iterdir())}
-        write_atomic(temporary / FACTS, json.dumps({"facts": snapshot.facts, "files": files}))
-        shutil.rmtree(path, ignore_errors=True)
-        temporary.replace(path)
-        for old in sorted(folder.glob("step-*.shards"))[:-kept]:
-            shutil.rmtree(old, ignore_errors=True)
+    # whatever goes wrong in one process is told to all, so that none waits for another
+    trouble = group.agree(_trouble(lambda: _make(temporary)) if group.leads else "")
+    if not trouble:
+        told = group.gather(_trouble(lambda: save(dict(snapshot.tensors), checkpoint_id=temporary)))
+        trouble = next((each for each in told if each), "")
+    if not trouble:
+        trouble = group.agree(_trouble(lambda: _finish(path, snapshot)) if group.leads else "")
     return f"the checkpoint of step {step} could not be written: {trouble}" if trouble else ""
+
+
+def _make(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def _finish(path: Path, snapshot: Snapshot) -> None:
+    """Note what each file must be, put the checkpoint in its place, and remove those that are too old."""
+    temporary, folder = path.with_suffix(".tmp"), path.parent
+    files = {each.name: _digest(each) for each in sorted(temporary.iterdir())}
+    write_atomic(temporary / FACTS, json.dumps({"facts": snapshot.facts, "files": files}))
+    shutil.rmtree(path, ignore_errors=True)
+    temporary.replace(path)
+    for old in sorted(folder.glob("step-*.shards"))[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _trouble(work: Callable[[], object]) -> str:
+    """Do some work and return what went wrong, or nothing."""
+    try:
+        work()
+    except (OSError, RuntimeError, CheckpointException) as error:
+        return str(error).splitlines()[0]
+    return ""
 
 
 def open_shards(path: Path) -> Snapshot:
