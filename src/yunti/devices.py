@@ -53,6 +53,7 @@ class Place:
         local: its number on its own machine: which GPU it takes.
         host: the machine of process 0.
         port: where process 0 listens.
+        beside: processes of the group on this machine, itself among them: they share its memory.
     """
 
     rank: int = 0
@@ -60,6 +61,7 @@ class Place:
     local: int = 0
     host: str = "127.0.0.1"
     port: int = 29500
+    beside: int = 1
 
 
 def place_of(environment: Mapping[str, str]) -> Place:
@@ -69,24 +71,28 @@ def place_of(environment: Mapping[str, str]) -> Place:
         environment: names and values, such as `os.environ`.
 
     Example:
-        >>> place_of({"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "a", "MASTER_PORT": "1234"})
-        Place(rank=1, size=2, local=1, host='a', port=1234)
+        >>> place_of({"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "a", "LOCAL_WORLD_SIZE": "2"})
+        Place(rank=1, size=2, local=1, host='a', port=29500, beside=2)
         >>> step = {"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "8", "SLURM_LOCALID": "3"}
-        >>> place_of({**step, "SLURM_STEP_NODELIST": "n[07-08]"})
-        Place(rank=3, size=8, local=3, host='n07', port=29500)
+        >>> place_of({**step, "SLURM_STEP_NODELIST": "n[07-08]", "SLURM_STEP_TASKS_PER_NODE": "4(x2)"})
+        Place(rank=3, size=8, local=3, host='n07', port=29500, beside=4)
         >>> place_of({})
-        Place(rank=0, size=1, local=0, host='127.0.0.1', port=29500)
+        Place(rank=0, size=1, local=0, host='127.0.0.1', port=29500, beside=1)
     """
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
-    host = environment.get("MASTER_ADDR", "")
+    host, beside = environment.get("MASTER_ADDR", ""), environment.get("LOCAL_WORLD_SIZE", "1")
     if int(environment.get("SLURM_STEP_NUM_TASKS", "1")) > 1 and "WORLD_SIZE" not in environment:
         # set by srun for each of its processes; a batch script itself is one process
         names = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
         host = host or _first_node(environment.get("SLURM_STEP_NODELIST", ""))
+        # such as 4(x2),3: four on each of two machines, three on another; no machine has more than the most
+        tasks = re.sub(r"\(x[0-9]+\)", "", environment.get("SLURM_STEP_TASKS_PER_NODE", "1"))
+        beside = max(tasks.split(","), key=int)
     if any(name not in environment for name in names):
         return Place()
     rank, size, local = (int(environment[name]) for name in names)
-    return Place(rank, size, local, host or "127.0.0.1", int(environment.get("MASTER_PORT", "29500")))
+    port = int(environment.get("MASTER_PORT", "29500"))
+    return Place(rank, size, local, host or "127.0.0.1", port, int(beside))
 
 
 def _first_node(nodes: str) -> str:

@@ -200,7 +200,7 @@ def test_convolutions_and_recurrence_refuse_plain_tables():
 @pytest.mark.parametrize(("seconds", "dial"), [(1e6, 1.0), (40.0, 0.25)])
 def test_a_network_that_would_see_too_little_of_its_recipe_becomes_smaller(monkeypatch, tmp_path, seconds, dial):
     monkeypatch.setenv("YUNTI_CACHE", str(tmp_path))
-    monkeypatch.setattr(laying, "pace_of", lambda network, *_: Pace(network.parameters * 1e-5, 1e-9, 1e-9))
+    monkeypatch.setattr(laying, "pace_of", lambda bench, _micro: Pace(bench.network.parameters * 1e-5, 1e-9, 1e-9))
     monkeypatch.setattr(laying, "worth_compiling", lambda *_: (False, "not tried here"))
     network = rung("resnet").build(spec_of(("image",)), Size())
     rows = rows_of(("image",))

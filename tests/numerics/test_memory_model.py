@@ -13,10 +13,14 @@ from torch.profiler import ProfilerActivity, profile
 
 from contract.rows import make_rows, make_spec
 from small import RECIPE, number_network, number_rows
+from yunti.devices import Place
 from yunti.models.contract import Size, Watch
+from yunti.models.settings import Engine
 from yunti.training import measuring
+from yunti.training.group import ALONE, Team
 from yunti.training.measuring import micro_batch, sample_of, step_bytes
 from yunti.training.optimisers import advance, optimisers_for, pack
+from yunti.training.precision import Precision
 
 NETWORKS = [("mlp", "number"), ("convnet", "image"), ("transformer", "image"), ("transformer", "text")]
 ROWS = 192
@@ -103,5 +107,37 @@ def test_rows_at_once_are_halved_until_they_fit(monkeypatch):
         assert ("the whole batch" if parts == 1 else f"{micro} rows at once") in reason
     monkeypatch.setattr(measuring, "available_bytes", lambda: 1)
     assert micro_batch(network, sample)[0] == 1
-    assert micro_batch(network, sample, asked=5) == (5, "set by hand")
-    assert micro_batch(network, sample, asked=10**6)[0] == batch
+    for asked, got in ((5, 5), (10**6, batch)):
+        network.settings = replace(network.settings, engine=Engine(micro_batch=asked))
+        assert micro_batch(network, sample) == (got, "set by hand")
+
+
+def test_processes_on_one_machine_share_its_memory(monkeypatch):
+    network, rows = prepared("mlp", "number")
+    sample = sample_of(network, rows, Watch())
+    fixed, each = step_bytes(network, sample)
+    batch = network.recipe.batch
+    monkeypatch.setattr(measuring, "available_bytes", lambda: int(2 * (fixed + each * batch / 4) / 0.7 + 2))
+    assert micro_batch(network, sample, Place(0, 8, 0, beside=2))[0] == batch // 4
+    assert micro_batch(network, sample)[0] > batch // 4
+
+
+def test_what_is_spread_over_processes_counts_for_its_part():
+    network, rows = prepared("transformer", "number")
+    sample = sample_of(network, rows, Watch())
+    (whole, each), (part, same) = step_bytes(network, sample), step_bytes(network, sample, 4)
+    weights = sum(parameter.numel() for parameter in network.module.parameters())
+    assert whole - part == pytest.approx(12 * weights * 3 / 4)
+    assert each == same
+
+
+@pytest.mark.parametrize(("name", "kind"), [("transformer", "image"), ("resnet", "image")])
+def test_blocks_that_are_computed_again_keep_what_comes_into_them(name, kind):
+    network, rows = prepared(name, kind)
+    usual = step_bytes(network, sample_of(network, rows, Watch()))
+    network.settings = replace(network.settings, engine=Engine(recompute=True))
+    fixed, each = step_bytes(network, sample_of(network, rows, Watch()))
+    assert each < 0.8 * usual[1]
+    Team(network.module, ALONE, Precision("fp32", "", "cpu"), recompute=True)
+    needed = measured_bytes(network, rows.take(slice(0, ROWS)))
+    assert fixed + each * ROWS == pytest.approx(needed, rel=0.35)

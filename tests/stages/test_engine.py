@@ -235,8 +235,8 @@ def test_the_best_of_three_rates_is_taken_and_the_reason_noted():
 def test_a_rate_that_breaks_the_loss_is_not_taken(monkeypatch):
     practise = measuring.practise
 
-    def breaking(network, sample, precision, forward, steps, factor=1e-3):
-        done = practise(network, sample, precision, forward, 1, factor)
+    def breaking(bench, micro, forward, steps, factor=1e-3):
+        done = practise(bench, micro, forward, 1, factor)
         return replace(done, loss=math.nan if factor == 2.0 else 1 / (1 + factor))
 
     monkeypatch.setattr(measuring, "practise", breaking)

@@ -84,7 +84,7 @@ class Ascent:
         """
         trained = self.trained()
         if not trained:
-            reasons = "; ".join(f"{each.name}: {each.reason}" for each in self.record.rungs)
+            reasons = "; ".join(f"{each.name}: {(each.reason or '').rstrip('.')}" for each in self.record.rungs)
             raise RungError(
                 str(self.run.path), "at least one rung must be trained", reasons, "mend that and start anew"
             )

@@ -85,7 +85,10 @@ def _run(
             if material.saved is not None:
                 descent.restore(material.saved)
                 watch.say(f"it goes on from its checkpoint of step {descent.step:,} of {descent.course.total:,}")
-            notes = descent.run()
+            try:
+                notes = descent.run()
+            finally:
+                descent.team.release()
             judge = material.judge
             if not judge.has_best:
                 must = "its predictions must be numbers"
@@ -94,7 +97,7 @@ def _run(
             if home is not None and group.leads:
                 lines = "".join(json.dumps(line) + "\n" for line in descent.news.history)
                 write_atomic(home.parent / "history.jsonl", lines)
-            if not group.is_alone or network.settings.engine.recompute:  # leave what was changed for training behind
+            if not group.is_alone:  # leave what was changed for training behind
                 network.adopt(whole(network.module.state_dict()))
     finally:
         torch.set_flush_denormal(False)  # whoever called counts with denormal numbers, as everywhere

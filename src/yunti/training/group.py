@@ -119,16 +119,18 @@ def _meeting_point(place: Place) -> Store:
     return PrefixStore(f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
 
 
-def is_sharded(network: Network) -> bool:
-    """Say whether a network is too large for every process to hold it whole.
+def is_sharded(network: Network, place: Place) -> bool:
+    """Say whether a network is too large for every process to hold it whole; one that is alone holds it whole.
 
     With "auto" it is decided by what weights, gradients and AdamW need, 16 bytes a number, against 30 % of the memory.
     """
     asked, device = network.settings.engine.sharding, network.spec.device
+    if place.size == 1:
+        return False
     if asked != "auto":
         return asked == "fsdp"
     on_gpu = torch.device(device).type == "cuda"
-    memory = torch.cuda.mem_get_info(device)[1] if on_gpu else available_bytes()
+    memory = torch.cuda.mem_get_info(device)[1] if on_gpu else available_bytes() / place.beside
     return network.parameters * _BYTES_A_PARAMETER > _MOST_WHOLE * memory
 
 
@@ -148,11 +150,11 @@ class Team:
 
     def __init__(self, module: nn.Module, group: Group, precision: Precision, recompute: bool = False) -> None:
         self._group = group
+        self._again = blocks_of(module) if recompute else []
         self.forward: Any = module
-        if recompute:
-            for block in blocks_of(module):
-                again = functools.partial(_contexts, block)
-                block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False, context_fn=again)
+        for block in self._again:
+            again = functools.partial(_contexts, block)
+            block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False, context_fn=again)
         if group.is_alone:
             return
         for norm in module.modules():
@@ -162,6 +164,11 @@ class Team:
             self.forward = _sharded(module, precision)
         else:
             self.forward = nn.parallel.DistributedDataParallel(module, bucket_cap_mb=_BUCKETS_MIB)
+
+    def release(self) -> None:
+        """Let blocks keep their activations again, as they did before."""
+        for block in self._again:
+            del block.forward
 
     def accumulating(self, last: bool) -> AbstractContextManager[object]:
         """Return the context of a backward pass: gradients are exchanged in the last one of a step only."""

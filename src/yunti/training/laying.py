@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from yunti.data.encode import Encoded
 from yunti.data.table import Examples, Ragged
-from yunti.devices import place_of
+from yunti.devices import Place, place_of
 from yunti.errors import RungError
 from yunti.models.contract import Size, Watch
 from yunti.models.network import Network
@@ -29,7 +29,7 @@ from yunti.training.config import Steps, exactly, plan_steps
 from yunti.training.group import Group, is_sharded
 from yunti.training.judge import Judge
 from yunti.training.measuring import (
-    Sample,
+    Bench,
     checked_rate,
     micro_batch,
     pace_of,
@@ -70,10 +70,19 @@ class Again:
 @final
 @dataclass(frozen=True)
 class Plan:
-    """Steps, the pace they are planned with, whether they fit the time, and the share of the recipe at first."""
+    """What is planned for one size of a network.
+
+    Args:
+        steps: to take.
+        pace: that they are planned with.
+        micro: rows that go through the network at once, and why.
+        fits: whether the steps fit the time.
+        first: share of the recipe that the time held at the first size that was tried.
+    """
 
     steps: Steps
     pace: Pace
+    micro: tuple[int, str]
     fits: bool = True
     first: float = 1.0
 
@@ -167,7 +176,7 @@ def lay_out(
     if saved is not None and saved.facts["key"] != key:
         saved = None
     if saved is None:
-        layout = group.agree(_decide(network, train, len(valid), watch, again))
+        layout = group.agree(_decide(network, train, len(valid), watch, group.place, again))
         _put(network, layout)
     else:
         layout = Layout.restored(saved.facts["layout"])
@@ -178,8 +187,7 @@ def lay_out(
     steps = layout.steps
     used, looked = train.take(slice(0, steps.rows)), valid.take(slice(0, steps.judged))
     augment = _augment(network, used, None if again is None else again.mirror)
-    sharded = not group.is_alone and is_sharded(network)
-    group = replace(group, sharded=sharded)
+    group = replace(group, sharded=group.agree(is_sharded(network, group.place)))
     return Material(
         network.encode(used.table),
         network.objective.encode(used.target),
@@ -194,20 +202,23 @@ def lay_out(
     )
 
 
-def _decide(network: Network, train: Examples, valid_rows: int, watch: Watch, again: Again | None) -> Layout:
+def _decide(
+    network: Network, train: Examples, valid_rows: int, watch: Watch, place: Place, again: Again | None
+) -> Layout:
     """Decide on size, steps, precision, rows at once, compilation and rate, and note why."""
     engine = network.settings.engine
     sample = sample_of(network, train, watch)
     precision = choose_precision(network.spec.device, engine.precision)
-    plan = _choose(network, sample, precision, (len(train), valid_rows), watch, again)
-    micro, why_micro = micro_batch(network, sample, engine.micro_batch)
+    bench = Bench(network, sample, precision, place)
+    plan = _choose(bench, (len(train), valid_rows), watch, again)
+    micro, why_micro = plan.micro
     seconds = min(plan.steps.total * plan.pace.step_seconds, watch.left)
-    compiled, why_compiled = worth_compiling(network, sample, precision, plan.pace.step_seconds, seconds)
+    compiled, why_compiled = worth_compiling(bench, micro, plan.pace.step_seconds, seconds)
     rate, why_rate = network.recipe.learning_rate, ""
     if again is not None and again.learning_rate is not None:
         rate, why_rate = again.learning_rate, "found best in the first training"
     elif engine.rate_check and again is None:
-        rate, why_rate = checked_rate(network, sample, precision, plan.steps.total)
+        rate, why_rate = checked_rate(bench, micro, plan.steps.total)
     reasons = {
         "precision": (precision.name, precision.reason),
         "micro_batch": (micro, why_micro),
@@ -250,43 +261,41 @@ def _note(network: Network, plan: Plan, again: Again | None) -> None:
         network.note(shortened=short)
 
 
-def _choose(
-    network: Network, sample: Sample, precision: Precision, rows: tuple[int, int], watch: Watch, again: Again | None
-) -> Plan:
+def _choose(bench: Bench, rows: tuple[int, int], watch: Watch, again: Again | None) -> Plan:
     """Plan the steps, with a narrower network where the time holds too little of the recipe."""
-    plan = _plan(network, sample, precision, rows, watch, again)
+    network = bench.network
+    plan = _plan(bench, rows, watch, again)
     first = plan.steps.share
     while again is None and (smaller := _smaller(network.size.dial, plan)) is not None:
         wider, dial = plan, network.size
         network.resize(Size(smaller))
-        plan = _plan(network, sample, precision, rows, watch, again)
+        plan = _plan(bench, rows, watch, again)
         if wider.fits and plan.steps.share < _WORTH_SHRINKING * wider.steps.share:  # width is not what costs the time
             network.resize(dial)
-            plan = _plan(network, sample, precision, rows, watch, again)
+            plan = _plan(bench, rows, watch, again)
             break
     return replace(plan, first=first)
 
 
-def _plan(
-    network: Network, sample: Sample, precision: Precision, rows: tuple[int, int], watch: Watch, again: Again | None
-) -> Plan:
+def _plan(bench: Bench, rows: tuple[int, int], watch: Watch, again: Again | None) -> Plan:
     """Plan the steps of the network as it is: with the pace that is remembered, or else measured."""
-    recipe, (train_rows, valid_rows) = network.recipe, rows
-    memory = _memory(network)
-    network.flops = row_flops(network, sample)
+    network, (train_rows, valid_rows) = bench.network, rows
+    recipe, memory = network.recipe, _memory(network)
+    network.flops = row_flops(network, bench.sample)
     torch.set_num_threads(threads_for(network.flops * recipe.batch))
+    micro = micro_batch(network, bench.sample, bench.place)
     seconds = watch.left - RESERVE_SECONDS
-    pace = memory.pace or pace_of(network, sample, precision)
+    pace = memory.pace or pace_of(bench, micro[0])
     if again is not None:
-        return Plan(exactly(recipe, train_rows, again.steps), pace)
+        return Plan(exactly(recipe, train_rows, again.steps), pace, micro)
     try:
         steps = plan_steps(recipe, train_rows, valid_rows, pace, seconds, memory.share_for(seconds))
     except RungError:
         if network.size.dial <= _LEAST_DIAL:
             raise
-        return Plan(exactly(recipe, train_rows, 1), pace, fits=False)
+        return Plan(exactly(recipe, train_rows, 1), pace, micro, fits=False)
     memory.remember(pace, seconds if np.isfinite(seconds) else None, steps.share)
-    return Plan(steps, pace)
+    return Plan(steps, pace, micro)
 
 
 def _memory(network: Network) -> Memory:

@@ -10,16 +10,17 @@ from typing import Any, final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from yunti.data.encode import Encoded
 from yunti.data.table import Examples
-from yunti.devices import available_bytes, cores
+from yunti.devices import Place, available_bytes, cores
 from yunti.models.contract import Watch
 from yunti.models.layers import Batch
 from yunti.models.network import Network, row_lengths
 from yunti.training.batches import Batches
 from yunti.training.flops import flops_per_row
+from yunti.training.group import ALONE, blocks_of, is_sharded
 from yunti.training.optimisers import advance, clipped, optimisers_for, set_rate
 from yunti.training.pace import Pace
 from yunti.training.precision import Precision
@@ -77,19 +78,31 @@ def sample_of(network: Network, train: Examples, watch: Watch) -> Sample:
     return Sample(sample, encoded, seconds)
 
 
-def pace_of(network: Network, sample: Sample, precision: Precision) -> Pace:
-    """Time some steps on weights that are put back afterwards.
+@final
+@dataclass(frozen=True)
+class Bench:
+    """What a network is measured on.
 
     Args:
         network: prepared.
         sample: rows to train on.
         precision: what products are computed in.
+        place: this process's place among those that train together.
     """
-    practice = practise(network, sample, precision, network.module, _TIMED_STEPS)
+
+    network: Network
+    sample: Sample
+    precision: Precision
+    place: Place
+
+
+def pace_of(bench: Bench, micro: int) -> Pace:
+    """Time some steps on weights that are put back afterwards, with so many rows at once."""
+    practice = practise(bench, micro, bench.network.module, _TIMED_STEPS)
     began = time.monotonic()
-    network.predict_encoded(sample.encoded)
-    predict_seconds = (time.monotonic() - began) / len(sample.rows)
-    return Pace(practice.step_seconds, predict_seconds, sample.seconds)
+    bench.network.predict_encoded(bench.sample.encoded)
+    predict_seconds = (time.monotonic() - began) / len(bench.sample.rows)
+    return Pace(practice.step_seconds, predict_seconds, bench.sample.seconds)
 
 
 @final
@@ -108,19 +121,17 @@ class Practice:
     loss: float
 
 
-def practise(
-    network: Network, sample: Sample, precision: Precision, forward: Any, steps: int, factor: float = 1e-3
-) -> Practice:
+def practise(bench: Bench, micro: int, forward: Any, steps: int, factor: float = 1e-3) -> Practice:
     """Take some steps on a sample and put the weights back.
 
     Args:
-        network: prepared.
-        sample: rows to train on.
-        precision: what products are computed in.
+        bench: what to train, on what.
+        micro: rows that go through the network at once.
         forward: the module, or what stands for it.
         steps: how many, after a first one.
         factor: on the learning rate.
     """
+    network, sample = bench.network, bench.sample
     recipe, count = network.recipe, len(sample.rows)
     state = {name: tensor.clone() for name, tensor in network.module.state_dict().items()}
     optimisers = optimisers_for(network.module, recipe)
@@ -130,11 +141,10 @@ def practise(
     parameters = list(network.module.parameters())
     network.module.train()
     marks, losses = [time.monotonic()], list[float]()
-    micro, _ = micro_batch(network, sample, network.settings.engine.micro_batch)
     for place in range(steps + 1):
         rows, total = batches.at(place), 0.0
         for some in np.array_split(rows, -(-len(rows) // micro)):
-            with precision.autocast():
+            with bench.precision.autocast():
                 wanted = target[some].to(network.spec.device)
                 loss = network.loss(network.batch(sample.encoded, some), wanted, forward)
             loss = loss * (len(some) / len(rows))
@@ -151,28 +161,26 @@ def practise(
     return Practice(marks[1] - marks[0], (marks[-1] - marks[1]) / steps * scale, sum(late) / len(late))
 
 
-def worth_compiling(
-    network: Network, sample: Sample, precision: Precision, step_seconds: float, seconds: float
-) -> tuple[bool, str]:
+def worth_compiling(bench: Bench, micro: int, step_seconds: float, seconds: float) -> tuple[bool, str]:
     """Say whether to compile the network, and why: where the training is long, it is tried out.
 
     Args:
-        network: prepared.
-        sample: rows to try it on.
-        precision: what products are computed in.
+        bench: what to try it on.
+        micro: rows that go through the network at once.
         step_seconds: of the network as it is.
         seconds: that the training will take.
     """
+    network = bench.network
     asked = network.settings.engine.compile
     if asked != "auto":
         return asked == "always", "asked for"
     least = _LEAST_TO_COMPILE[torch.device(network.spec.device).type == "cuda"]
     if seconds < least:
         return False, f"it pays from some {least / 60:.0f} minutes of training on"
-    if row_lengths(sample.encoded) is not None:
+    if row_lengths(bench.sample.encoded) is not None:
         return False, "every length of rows would be compiled anew"
     try:
-        tried = practise(network, sample, precision, torch.compile(network.module), _TIMED_STEPS)
+        tried = practise(bench, micro, torch.compile(network.module), _TIMED_STEPS)
     except RuntimeError as error:
         torch.compiler.reset()
         return False, f"it failed here: {str(error).strip().splitlines()[0][:100]}"
@@ -181,24 +189,22 @@ def worth_compiling(
     return saved > _WORTH * tried.first_seconds, f"{speeds} {tried.first_seconds:.0f} s of compiling"
 
 
-def checked_rate(network: Network, sample: Sample, precision: Precision, total: int) -> tuple[float, str]:
+def checked_rate(bench: Bench, micro: int, total: int) -> tuple[float, str]:
     """Try half, one and two times the learning rate for some steps each; return the best and why.
 
     Rules that carry a rate from one size of network to another are exact to a factor of about two, so three points
     suffice.
 
     Args:
-        network: prepared.
-        sample: rows to learn from.
-        precision: what products are computed in.
+        bench: what to train, on what.
+        micro: rows that go through the network at once.
         total: planned steps: a twenty-fifth of them is spent on each rate.
     """
     steps = min(_MOST_TRIED, max(_LEAST_TRIED, total // 25))
-    losses = {
-        factor: practise(network, sample, precision, network.module, steps, factor).loss for factor in (0.5, 1.0, 2.0)
-    }
+    module = bench.network.module
+    losses = {factor: practise(bench, micro, module, steps, factor).loss for factor in (0.5, 1.0, 2.0)}
     best = min(losses, key=lambda factor: math.inf if math.isnan(losses[factor]) else losses[factor])
-    rate = network.recipe.learning_rate
+    rate = bench.network.recipe.learning_rate
     tried = ", ".join(f"{rate * factor:g}: {loss:.4f}" for factor, loss in losses.items())
     return rate * best, f"loss after {steps} steps at each rate: {tried}"
 
@@ -208,23 +214,24 @@ def row_flops(network: Network, sample: Sample) -> float:
     return flops_per_row(network, *_some(network, sample, _COUNTED_ROWS))
 
 
-def micro_batch(network: Network, sample: Sample, asked: int = 0) -> tuple[int, str]:
+def micro_batch(network: Network, sample: Sample, place: Place = ALONE.place) -> tuple[int, str]:
     """Return how many rows of a batch go through the network at once, and why.
 
     What a step needs is b + a · rows: b for gradients and what the optimiser keeps, a for the activations that the
     backward pass needs, counted on batches of two sizes, and a quarter more for what it needs for a moment. A processor
-    that runs out of memory does not say so, it is killed: so nothing is tried out.
+    that runs out of memory does not say so, it is killed: so nothing is tried out. Processes on one machine share its
+    memory.
 
     Args:
         network: prepared.
         sample: rows to count on.
-        asked: what the user set, or 0.
+        place: this process's place among those that train together.
     """
-    batch = network.recipe.batch
+    batch, asked = network.recipe.batch, network.settings.engine.micro_batch
     if asked:
         return min(asked, batch), "set by hand"
-    fixed, each = step_bytes(network, sample)
-    free = _free_bytes(network.spec.device)
+    fixed, each = step_bytes(network, sample, place.size if is_sharded(network, place) else 1)
+    free = _free_bytes(network.spec.device, place)
     micro = batch
     while micro > 1 and fixed + each * micro > _MOST_MEMORY * free:
         micro = -(-micro // 2)
@@ -232,10 +239,16 @@ def micro_batch(network: Network, sample: Sample, asked: int = 0) -> tuple[int, 
     return micro, f"a step with {'the whole batch' if micro == batch else f'{micro} rows at once'} needs about {need}"
 
 
-def step_bytes(network: Network, sample: Sample) -> tuple[float, float]:
-    """Return the bytes that a step needs beside the weights, and those it needs more for every row."""
+def step_bytes(network: Network, sample: Sample, parts: int = 1) -> tuple[float, float]:
+    """Return the bytes that a step needs beside the weights, and those it needs more for every row.
+
+    Args:
+        network: prepared.
+        sample: rows to count on.
+        parts: processes over which weights, gradients and the optimiser's state are spread.
+    """
     parameters = sum(each.numel() for each in network.module.parameters() if each.requires_grad)
-    fixed = parameters * _STATE_BYTES[network.recipe.optimiser]
+    fixed = parameters * _STATE_BYTES[network.recipe.optimiser] / parts
     most = min(len(sample.rows), _COUNTED_ROWS)
     kept = {rows: _kept_bytes(network, *_some(network, sample, rows)) for rows in (max(1, most // 2), most)}
     (few, low), (many, high) = min(kept.items()), max(kept.items())
@@ -244,21 +257,44 @@ def step_bytes(network: Network, sample: Sample) -> tuple[float, float]:
 
 
 def _kept_bytes(network: Network, batch: Batch, target: Tensor) -> float:
-    """Count what the forward pass keeps for the backward pass, weights left out."""
+    """Count what is kept for the backward pass when it is most, weights left out.
+
+    Blocks that are computed again on the way back keep what comes into them, and the one that is being computed the
+    rest; what later blocks kept is gone by then.
+    """
     weights = {each.untyped_storage().data_ptr() for each in network.module.parameters()}
-    kept: dict[int, int] = {}
+    blocks = blocks_of(network.module) if network.settings.engine.recompute else []
+    kept: list[dict[int, int]] = [{}]  # outside of blocks, and in the block that is being computed
+    most = 0
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in weights:
-            kept[storage.data_ptr()] = storage.nbytes()
+            kept[-1][storage.data_ptr()] = storage.nbytes()
         return tensor
 
+    def enter(_block: nn.Module, given: tuple[Any, ...]) -> None:
+        for each in given:
+            if isinstance(each, Tensor):
+                keep(each)
+        kept.append({})
+
+    def leave(*_: object) -> None:
+        nonlocal most
+        most = max(most, sum(sum(some.values()) for some in kept))
+        kept.pop()
+
+    hooks = [block.register_forward_pre_hook(enter) for block in blocks]
+    hooks += [block.register_forward_hook(leave) for block in blocks]
     network.module.train()
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss = network.loss(batch, target)
-    del loss
-    return float(sum(kept.values()))
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = network.loss(batch, target)
+        del loss
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return float(max(most, sum(kept[0].values())))
 
 
 def _some(network: Network, sample: Sample, count: int) -> tuple[Batch, Tensor]:
@@ -267,7 +303,7 @@ def _some(network: Network, sample: Sample, count: int) -> tuple[Batch, Tensor]:
     return network.batch(sample.encoded, rows), target.to(network.spec.device)
 
 
-def _free_bytes(device: str) -> float:
+def _free_bytes(device: str, place: Place) -> float:
     if torch.device(device).type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
-    return float(available_bytes())
+    return available_bytes() / place.beside
