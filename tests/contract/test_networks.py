@@ -15,6 +15,7 @@ from contract.rows import KINDS, make_rows, make_spec
 from yunti.data.table import Examples, Table
 from yunti.models.contract import Size, Watch
 from yunti.models.network import Network
+from yunti.models.settings import settings_from
 from yunti.specs import ColumnSpec, Spec
 from yunti.training import laying
 from yunti.training.augment import augmented
@@ -180,6 +181,20 @@ def test_the_dial_makes_it_wider(name):
         network.prepare(rows_of(("image",)))
         counts.append(network.parameters)
     assert counts[0] < counts[1] < counts[2]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_adams_rate_is_divided_by_the_dial(name):
+    rates = {}
+    for dial in (0.25, 1.0):
+        network = rung(name).build(spec_of(["image"]), Size(dial))
+        network.prepare(rows_of(["image"]))
+        rates[dial] = network.recipe.learning_rate
+        assert ("divided by the dial" in str(network.plan["learning_rate"])) == (dial != 1)
+    assert rates[0.25] == pytest.approx(4 * rates[1.0])
+    network.settings = settings_from([("training.learning_rate", 0.005)])
+    network.resize(Size(0.5))
+    assert network.recipe.learning_rate == 0.005
 
 
 def test_a_few_rows_or_no_columns_are_refused_with_a_reason():

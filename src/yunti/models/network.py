@@ -16,7 +16,7 @@ from yunti.data.table import Examples, Ragged, Table
 from yunti.errors import RungError
 from yunti.models.contract import Model, Parts, Size
 from yunti.models.objective import Objective, Target
-from yunti.models.recipe import Recipe
+from yunti.models.recipe import Recipe, carried
 from yunti.models.settings import Settings
 from yunti.seeds import seed_for
 from yunti.specs import Spec
@@ -138,7 +138,11 @@ class Network(Model):
         self.size = size
         derived = self.blueprint.design(self.spec, self.reader, size)
         shape = self.settings.shape(derived.shape, self.blueprint.name)
-        design = Design(shape, self.settings.recipe(derived.recipe), derived.reasons)
+        usual, suited = derived.recipe.learning_rate, carried(derived.recipe, size.dial)
+        recipe, reasons = self.settings.recipe(suited), dict(derived.reasons)
+        if recipe.learning_rate == suited.learning_rate != usual:
+            reasons["learning_rate"] = f"{usual:g} at the usual width, divided by the dial"
+        design = Design(shape, recipe, reasons)
         self.objective.smoothing = design.recipe.smoothing
         torch.manual_seed(seed_for(self.spec.seed, self.blueprint.name, "weights"))
         self._take(design)

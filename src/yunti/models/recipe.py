@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 ScheduleName = Literal["wsd", "cosine", "linear", "constant"]
@@ -85,3 +85,24 @@ class Recipe:
     patience: float = 0.35
     rates: tuple[tuple[str, float], ...] = ()
     augment: Augment = Augment()
+
+
+def carried(recipe: Recipe, dial: float) -> Recipe:
+    """Return the recipe of a rung's usual width for another width.
+
+    Adam's best rate falls as 1 / width (Yang et al., 2022, Tensor programs V, arXiv 2203.03466); the update of Muon
+    has one size for all widths, and that of SGD follows its gradients. The rule is exact to a factor of about two.
+
+    Args:
+        recipe: suits the usual width.
+        dial: the width, 1 for the usual one.
+
+    Example:
+        >>> carried(Recipe(128, 10, 1e-3), 0.5).learning_rate
+        0.002
+        >>> carried(Recipe(128, 10, 1e-3, optimiser="muon"), 0.5).learning_rate
+        0.001
+    """
+    if recipe.optimiser not in ("adamw", "adam"):
+        return recipe
+    return replace(recipe, learning_rate=recipe.learning_rate / dial)

@@ -238,13 +238,12 @@ def _put(network: Network, layout: Layout) -> None:
 
     The module is made anew in any case: measuring has run rows through it, which batch normalisation remembers.
     """
-    noted = network.plan
-    settings = network.settings
+    noted, flops, settings = network.plan, network.flops, network.settings
+    network.resize(Size(layout.dial))
     if layout.learning_rate != network.recipe.learning_rate:
         training = {**settings.training, "learning_rate": layout.learning_rate}
         network.settings = replace(settings, training=training)
-    flops = network.flops
-    network.resize(Size(layout.dial))
+        network.resize(Size(layout.dial))
     network.flops = flops
     network.note(**noted)
 
