@@ -269,12 +269,16 @@ def whole(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def like(value: Tensor, template: Tensor) -> Tensor:
-    """Return this process's part of a whole tensor, laid out as the template is."""
+    """Return this process's part of a whole tensor that every process has, laid out as the template is.
+
+    Nothing is sent: processes may call this in any order.
+    """
     from torch.distributed.tensor import DTensor, distribute_tensor
 
     if not isinstance(template, DTensor):
         return value.to(template.device, template.dtype)
-    return distribute_tensor(value.to(template.device, template.dtype), template.device_mesh, template.placements)
+    here = value.to(template.device, template.dtype)
+    return distribute_tensor(here, template.device_mesh, template.placements, src_data_rank=None)
 
 
 def refuse_uneven(rows: int, group: Group, name: str) -> None:
