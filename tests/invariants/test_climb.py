@@ -13,6 +13,9 @@ import time
 import pytest
 
 import yunti
+from yunti.climbing import run as run_module
+from yunti.climbing.run import RunFolder
+from yunti.errors import OptionError
 
 RUNGS = "constant,linear,tree"
 
@@ -64,6 +67,16 @@ def test_a_climb_that_is_killed_and_resumed_ends_like_one_that_was_not(tmp_path,
     assert numbers(folder) == numbers(whole)
     for rung, written in finished.items():  # what was finished was not trained again
         assert (folder / "outcomes" / rung / "record.json").stat().st_mtime_ns == written
+
+
+def test_two_processes_do_not_write_into_one_folder(whole, monkeypatch):
+    monkeypatch.setattr(run_module, "LOCK_SECONDS", 0.2)
+    with (
+        RunFolder.open(whole).held(),
+        pytest.raises(OptionError, match="no other process may be at work there, but one is"),
+    ):
+        yunti.resume(whole)
+    assert yunti.resume(whole).verdict.chosen
 
 
 def test_ctrl_c_keeps_what_is_done_and_resume_trains_the_rest(tmp_path, whole):

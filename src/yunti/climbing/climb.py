@@ -127,7 +127,7 @@ def start(
     began = _now() if began is None else began
     device = choose_device(request.device).name
     run = RunFolder.make(out, request.source, request)
-    with Listeners(run, tell) as tell_all:
+    with run.held(), Listeners(run, tell) as tell_all:
         try:
             dataset = prepare(source, request.data_options(test), run.prepared, lambda *at: tell_all(Stage(*at)))
             record = _begin(run, replace(request, device=device), dataset)
@@ -150,6 +150,11 @@ def resume(folder: str | Path, tell: Tell | None = None, began: float | None = N
     """
     began = _now() if began is None else began
     run = RunFolder.open(folder)
+    with run.held():
+        return _resumed(run, tell, began)
+
+
+def _resumed(run: RunFolder, tell: Tell | None, began: float) -> Climb:
     run.mend()
     request = run.request
     record = run.record
@@ -160,7 +165,10 @@ def resume(folder: str | Path, tell: Tell | None = None, began: float | None = N
             dataset = open_dataset(run.prepared)
         elif (source := request.found_source()) is None:
             raise OptionError(
-                f"--resume {folder}", "its data must be there", "they were an object in memory", "start the climb anew"
+                f"--resume {run.path}",
+                "its data must be there",
+                "they were an object in memory",
+                "start the climb anew",
             )
         else:
             options = request.data_options()

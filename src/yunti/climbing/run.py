@@ -4,13 +4,17 @@ request.json     what was asked         climb.json      every number
 prepared/        the dataset            outcomes/RUNG/  a rung's record, its validation predictions, its output
 models/RUNG/     bundles                log.jsonl       every event
 tensorboard/     scalars a rung         quarantine.jsonl  rows that could not be read
+.lock            held by the process at work here
 """
 
 from __future__ import annotations
 
+import fcntl
 import re
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -24,6 +28,8 @@ from yunti.errors import OptionError, SourceError
 from yunti.records import ClimbRecord, RefitRecord, RungRecord, TestRecord, from_json, to_json, write_atomic
 
 QUARANTINE = "quarantine.jsonl"
+LOCK = ".lock"
+LOCK_SECONDS = 10.0  # a process that was killed may take some to be gone
 
 
 @final
@@ -57,6 +63,29 @@ class RunFolder:
                 f"--out {path}", "the run folder must be writable", error.strerror or str(error), "give another folder"
             ) from error
         return RunFolder(path)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder as long as the context lasts: two processes that write into it would spoil it.
+
+        Raises:
+            OptionError: another process holds it.
+        """
+        with ExitStack() as open_files:
+            try:
+                file = open_files.enter_context((self.path / LOCK).open("a"))
+            except OSError:  # whoever only looks at what is finished need not write
+                yield
+                return
+            until = time.monotonic() + LOCK_SECONDS
+            while not _locked(file.fileno()):
+                if time.monotonic() > until:
+                    raise OptionError(
+                        f"--resume {self.path}", "no other process may be at work there", "one is",
+                        "wait until it has ended, or stop it",
+                    )  # fmt: skip
+                time.sleep(0.1)
+            yield
 
     def discard(self) -> None:
         """Remove what a run has written that could not begin; rows that were set aside stay for the reader to see."""
@@ -146,6 +175,16 @@ class RunFolder:
         """A rung's predictions for the validation rows, memory-mapped."""
         predictions: NDArray[np.float64] = np.load(self.outcome(rung) / "valid.npy", mmap_mode="r", allow_pickle=False)
         return predictions
+
+
+def _locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system that knows no locks: nobody can hold anything there
+        return True
+    return True
 
 
 def _fresh(source: str | None) -> Path:

@@ -81,8 +81,8 @@ class Job:
     act: Act = "train"
 
 
-def main() -> None:
-    """Do the job that stands on standard input."""
+def main() -> int:
+    """Do the job that stands on standard input; return the exit code."""
     job = from_json(Job, sys.stdin.readline(), "the worker's job")
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with os.fdopen(int(sys.argv[1]), "wb", buffering=0) as pipe:
@@ -91,10 +91,11 @@ def main() -> None:
             {"train": train_rung, "refit": refit_rung, "test": open_test}[job.act](job, send)
         except YuntiError as error:
             send({"error": str(error)})
-            sys.exit(1)
+            return 1
         except MemoryError:
             send({"error": "it needed more memory than there is"})
-            sys.exit(1)
+            return 1
+    return 0
 
 
 def train_rung(job: Job, send: Send) -> None:
@@ -297,4 +298,7 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # all is written: threads of libraries that wait for other processes shall not hold this one
