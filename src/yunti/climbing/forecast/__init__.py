@@ -1,0 +1,1 @@
+"""What a larger training will bring, said before it is paid for."""

@@ -1,0 +1,180 @@
+"""What a score will be at a larger size, from the scores at a few smaller ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+
+from yunti.climbing.forecast.shapes import Belief, Floats, believe
+from yunti.errors import OptionError
+
+Kind = Literal["error", "loss"]
+
+_LEAST_POINTS = 3
+_LEAST_RANGE = 4.0
+_MOST_REACH = 16.0
+_NEARLY = 0.97  # whole numbers of rows do not halve exactly
+_CLEARLY = 2.0  # standard errors
+_LINE = np.log(4.2)  # the last two octaves tell the slope
+_DAMPED = 0.5
+_SHARES = (0.25, 0.25, 0.5)  # of the shapes' median, the best power law and the damped line
+_INTERVAL = (0.05, 0.5, 0.95)
+
+
+@final
+@dataclass(frozen=True)
+class Forecast:
+    """What is to be expected.
+
+    Args:
+        median: as likely to be missed as to be undercut; NaN where it is refused.
+        low: lower end of the 90 % interval.
+        high: its upper end.
+        refused: why no honest number can be given; "" where one is.
+    """
+
+    median: float
+    low: float
+    high: float
+    refused: str = ""
+
+
+@final
+@dataclass(frozen=True)
+class _Noise:
+    """How real curves of a kind leave the shapes.
+
+    Args:
+        floor: standard deviation of a point's logarithm beside its own standard error.
+        blind: the same where no standard errors are given.
+        discrepancy: more of it for every factor of e beyond the last size.
+        spread: share of the forecasters' disagreement that widens the interval.
+        up: factor on the upper half of the interval.
+        down: factor on its lower half.
+    """
+
+    floor: float
+    blind: float
+    discrepancy: float
+    spread: float
+    up: float
+    down: float
+
+
+_NOISE: dict[Kind, _Noise] = {
+    "error": _Noise(floor=0.05, blind=0.07, discrepancy=0.03, spread=0.7, up=0.8, down=1.05),
+    "loss": _Noise(floor=0.01, blind=0.01, discrepancy=0.015, spread=1.0, up=0.9, down=0.9),
+}
+
+
+def extrapolate(
+    sizes: Sequence[float],
+    scores: Sequence[float],
+    at: float,
+    *,
+    stderr: Sequence[float] | None = None,
+    kind: Kind = "error",
+) -> Forecast:
+    """Forecast a score that is better when lower at a size beyond those it is known at.
+
+    The median is a mean, in logarithms, of three forecasts that fail in different places: the median over many shapes
+    of curves, each weighed by how well it fits; the one power law with a floor that fits best; and the slope of the
+    last two octaves, halved, never rising. The interval is that of the shapes, widened by how far the three lie apart,
+    with factors that were found on learning curves of other data (docs/forecasting.md).
+
+    Args:
+        sizes: rows, steps or operations, not falling; equal ones are repetitions.
+        scores: positive; an error rate, 1 − R², or a loss.
+        at: the size that is asked about, beyond the last.
+        stderr: the standard error of each score; judged by the scores' own scatter if not given.
+        kind: "error" for scores within (0, 1], which scatter much; "loss" for log-losses and other unbounded ones.
+
+    Returns:
+        The median with its 90 % interval; refused for fewer than 3 sizes, sizes that span less than a factor of 4, more
+        than 16 times the last size, and curves that clearly get worse.
+
+    Raises:
+        OptionError: the lengths differ, or a number is not what it must be.
+
+    Example:
+        >>> seen = extrapolate([250, 500, 1000, 2000, 4000], [0.40, 0.30, 0.23, 0.18, 0.145], 16000)
+        >>> f"{seen.median:.3f} ({seen.low:.3f} to {seen.high:.3f})"
+        '0.108 (0.083 to 0.129)'
+        >>> extrapolate([1000, 2000], [0.3, 0.2], 4000).refused
+        'two sizes are too few: three are needed'
+    """
+    x, y, errors = _points(sizes, scores, at, stderr, kind)
+    noise = _NOISE[kind]
+    variances = np.minimum(errors / y, 1.0) ** 2 + (noise.blind if stderr is None else noise.floor) ** 2
+    if reason := _reason(x, np.log(y), variances, math.log(at)):
+        return Forecast(math.nan, math.nan, math.nan, reason)
+    low, median, high = _forecast(x, np.log(y), variances, math.log(at), noise)
+    most = 1.0 if kind == "error" else math.inf
+    return Forecast(*(min(most, math.exp(value)) for value in (median, low, high)))
+
+
+def _points(
+    sizes: Sequence[float], scores: Sequence[float], at: float, stderr: Sequence[float] | None, kind: Kind
+) -> tuple[Floats, Floats, Floats]:
+    n, y = np.asarray(sizes, dtype=np.float64), np.asarray(scores, dtype=np.float64)
+    errors = np.zeros_like(y) if stderr is None else np.asarray(stderr, dtype=np.float64)
+    if kind not in _NOISE:
+        raise OptionError("kind", 'it must be "error" or "loss"', repr(kind), "name one of them")
+    if n.ndim != 1 or not len(n) == len(y) == len(errors) or not len(n):
+        got = f"they are {len(n)}, {len(y)} and {len(errors)}"
+        raise OptionError("sizes, scores and stderr", "they must be equally many", got, "give one of each a point")
+    if not np.isfinite(n).all() or (n <= 0).any() or (np.diff(n) < 0).any():
+        raise OptionError("sizes", "they must be positive and not fall", f"they are {n.tolist()}", "sort the points")
+    most = 1.0 if kind == "error" else math.inf
+    if not np.isfinite(y).all() or (y <= 0).any() or (y > most).any():
+        must = "they must be positive" + (' and at most 1 with kind "error"' if kind == "error" else "")
+        mend = "leave such points out" + (', or say kind="loss"' if kind == "error" else "")
+        raise OptionError("scores", must, f"they are {y.tolist()}", mend)
+    if not np.isfinite(errors).all() or (errors < 0).any():
+        raise OptionError("stderr", "they must be numbers from 0 on", f"they are {errors.tolist()}", "leave them out")
+    if not math.isfinite(at) or at <= n[-1]:
+        raise OptionError("at", f"it must lie beyond the last size, {n[-1]:g}", f"it is {at:g}", "ask for more")
+    return np.log(n), y, errors
+
+
+def _reason(x: Floats, u: Floats, variances: Floats, at: float) -> str:
+    """Return why no honest number can be given, or nothing."""
+    distinct = len(np.unique(x))
+    if distinct < _LEAST_POINTS:
+        return f"{('one size is', 'two sizes are')[distinct - 1]} too few: three are needed"
+    if np.exp(x[-1] - x[0]) < _LEAST_RANGE * _NEARLY:
+        return f"the sizes span a factor of {np.exp(x[-1] - x[0]):.2g}: {_LEAST_RANGE:g} is needed"
+    if np.exp(at - x[-1]) > _MOST_REACH / _NEARLY:
+        return f"it is {np.exp(at - x[-1]):.3g} times the last size: beyond {_MOST_REACH:g} nobody knows"
+    slope, error = _slope(x, u, variances)
+    if slope > _CLEARLY * error:
+        return "the score gets worse with more"
+    return ""
+
+
+def _forecast(x: Floats, u: Floats, variances: Floats, at: float, noise: _Noise) -> tuple[float, float, float]:
+    belief: Belief = believe(x, u, variances)
+    distance = at - x[-1]
+    low, median, high = belief.quantiles(distance, noise.discrepancy, _INTERVAL)
+    slope, _ = _slope(x, u, variances)
+    line = float(u[-1]) + _DAMPED * min(0.0, slope) * distance
+    three = np.array([median, belief.power_law(distance), line])
+    centre = float(np.average(three, weights=_SHARES))
+    apart = noise.spread * math.sqrt(float(np.average((three - centre) ** 2, weights=_SHARES)))
+    up = noise.up * math.hypot(high - median, apart)
+    down = noise.down * math.hypot(median - low, apart)
+    return centre - down, centre, centre + up
+
+
+def _slope(x: Floats, u: Floats, variances: Floats) -> tuple[float, float]:
+    """Return the slope over the last two octaves, or the last three sizes, and its standard error."""
+    start = min(x[-1] - _LINE, np.unique(x)[-_LEAST_POINTS])
+    late = x >= start - 1e-9
+    weights = 1 / variances[late]
+    centred = x[late] - np.average(x[late], weights=weights)
+    spread = float((weights * centred**2).sum())
+    return float((weights * centred * u[late]).sum()) / spread, spread**-0.5
