@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from yunti.bundle.bundle import Bundle
     from yunti.bundle.bundle import load_bundle as load
     from yunti.climbing.climb import Climb, climb, resume
+    from yunti.climbing.forecast.curve import Forecast, extrapolate
+    from yunti.climbing.forecast.surface import extrapolate_surface
     from yunti.climbing.own import Fitted, fit
     from yunti.climbing.single import train
     from yunti.data.dataset import Look
@@ -37,6 +39,7 @@ __all__ = [
     "Climb",
     "ColumnError",
     "Fitted",
+    "Forecast",
     "InputError",
     "OptionError",
     "PackageError",
@@ -45,6 +48,8 @@ __all__ = [
     "YuntiError",
     "__version__",
     "climb",
+    "extrapolate",
+    "extrapolate_surface",
     "fit",
     "load",
     "look",
@@ -57,6 +62,9 @@ _HOMES = {
     "load": ("yunti.bundle.bundle", "load_bundle"),
     "Climb": ("yunti.climbing.climb", "Climb"),
     "climb": ("yunti.climbing.climb", "climb"),
+    "Forecast": ("yunti.climbing.forecast.curve", "Forecast"),
+    "extrapolate": ("yunti.climbing.forecast.curve", "extrapolate"),
+    "extrapolate_surface": ("yunti.climbing.forecast.surface", "extrapolate_surface"),
     "resume": ("yunti.climbing.climb", "resume"),
     "train": ("yunti.climbing.single", "train"),
     "Fitted": ("yunti.climbing.own", "Fitted"),

@@ -52,9 +52,9 @@ class _Noise:
         floor: standard deviation of a point's logarithm beside its own standard error.
         blind: the same where no standard errors are given.
         discrepancy: more of it for every factor of e beyond the last size.
-        spread: share of the forecasters' disagreement that widens the interval.
-        up: factor on the upper half of the interval.
-        down: factor on its lower half.
+        spread: share of the forecasters' disagreement that counts beside the shapes' doubt.
+        up: share of both by which the interval reaches above the median at least.
+        down: the same below it.
     """
 
     floor: float
@@ -66,8 +66,8 @@ class _Noise:
 
 
 _NOISE: dict[Kind, _Noise] = {
-    "error": _Noise(floor=0.05, blind=0.07, discrepancy=0.03, spread=0.7, up=0.8, down=1.05),
-    "loss": _Noise(floor=0.01, blind=0.01, discrepancy=0.015, spread=1.0, up=0.9, down=0.9),
+    "error": _Noise(floor=0.042, blind=0.07, discrepancy=0.03, spread=0.5, up=0.65, down=0.9),
+    "loss": _Noise(floor=0.01, blind=0.01, discrepancy=0.012, spread=0.7, up=0.8, down=0.8),
 }
 
 
@@ -83,8 +83,8 @@ def extrapolate(
 
     The median is a mean, in logarithms, of three forecasts that fail in different places: the median over many shapes
     of curves, each weighed by how well it fits; the one power law with a floor that fits best; and the slope of the
-    last two octaves, halved, never rising. The interval is that of the shapes, widened by how far the three lie apart,
-    with factors that were found on learning curves of other data (docs/forecasting.md).
+    last two octaves, halved, never rising. The interval reaches as far as that of the shapes, and beyond it where the
+    three lie apart; its factors were found on learning curves of other data (docs/forecasting.md).
 
     Args:
         sizes: rows, steps or operations, not falling; equal ones are repetitions.
@@ -103,7 +103,7 @@ def extrapolate(
     Example:
         >>> seen = extrapolate([250, 500, 1000, 2000, 4000], [0.40, 0.30, 0.23, 0.18, 0.145], 16000)
         >>> f"{seen.median:.3f} ({seen.low:.3f} to {seen.high:.3f})"
-        '0.108 (0.083 to 0.129)'
+        '0.108 (0.078 to 0.126)'
         >>> extrapolate([1000, 2000], [0.3, 0.2], 4000).refused
         'two sizes are too few: three are needed'
     """
@@ -114,7 +114,7 @@ def extrapolate(
         return Forecast(math.nan, math.nan, math.nan, reason)
     low, median, high = _forecast(x, np.log(y), variances, math.log(at), noise)
     most = 1.0 if kind == "error" else math.inf
-    return Forecast(*(min(most, math.exp(value)) for value in (median, low, high)))
+    return Forecast(min(most, math.exp(median)), min(most, math.exp(low)), min(most, math.exp(high)))
 
 
 def _points(
@@ -167,7 +167,7 @@ def _forecast(x: Floats, u: Floats, variances: Floats, at: float, noise: _Noise)
     apart = noise.spread * math.sqrt(float(np.average((three - centre) ** 2, weights=_SHARES)))
     up = noise.up * math.hypot(high - median, apart)
     down = noise.down * math.hypot(median - low, apart)
-    return centre - down, centre, centre + up
+    return min(low, centre - down), centre, max(high, centre + up)
 
 
 def _slope(x: Floats, u: Floats, variances: Floats) -> tuple[float, float]:
