@@ -20,7 +20,7 @@ _MOST_REACH = 16.0
 _NEARLY = 0.97  # whole numbers of rows do not halve exactly
 _CLEARLY = 2.0  # standard errors
 _LINE = np.log(4.2)  # the last two octaves tell the slope
-_DAMPED = 0.5
+_DAMPED = 0.6
 _SHARES = (0.25, 0.25, 0.5)  # of the shapes' median, the best power law and the damped line
 _INTERVAL = (0.05, 0.5, 0.95)
 
@@ -83,7 +83,7 @@ def extrapolate(
 
     The median is a mean, in logarithms, of three forecasts that fail in different places: the median over many shapes
     of curves, each weighed by how well it fits; the one power law with a floor that fits best; and the slope of the
-    last two octaves, halved, never rising. The interval reaches as far as that of the shapes, and beyond it where the
+    last two octaves, damped, never rising. The interval reaches as far as that of the shapes, and beyond it where the
     three lie apart; its factors were found on learning curves of other data (docs/forecasting.md).
 
     Args:
@@ -103,7 +103,7 @@ def extrapolate(
     Example:
         >>> seen = extrapolate([250, 500, 1000, 2000, 4000], [0.40, 0.30, 0.23, 0.18, 0.145], 16000)
         >>> f"{seen.median:.3f} ({seen.low:.3f} to {seen.high:.3f})"
-        '0.108 (0.078 to 0.126)'
+        '0.105 (0.078 to 0.126)'
         >>> extrapolate([1000, 2000], [0.3, 0.2], 4000).refused
         'two sizes are too few: three are needed'
     """
