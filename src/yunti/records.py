@@ -91,6 +91,62 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A rung trained on some of the training rows: a point of its learning curve.
+
+    Args:
+        rows: that it learned from.
+        score: the deciding metric on the validation rows.
+        stderr: its standard error.
+        seconds: that the training took, the start of a process left out.
+        peak_memory_bytes: of the process up to then.
+    """
+
+    rows: int
+    score: float
+    stderr: float
+    seconds: float
+    peak_memory_bytes: int
+
+
+@dataclass(frozen=True)
+class ForecastRecord:
+    """What a rung was expected to bring before it was trained, and what it brought.
+
+    Args:
+        rows: training rows that it would learn from.
+        refused: why no honest number could be given; "" where there is one.
+        median: of the deciding metric on the validation rows.
+        low: lower end of the 90 % interval.
+        high: its upper end.
+        seconds: that its training would take.
+        peak_memory_bytes: that it would need.
+        against: the best rung at that time.
+        least: how much better than that counts.
+        chance: probability that it is better by more.
+        worth_it: whether it was to be trained.
+        points: the pilots.
+        outcome: the score that it reached, once it was trained.
+        outcome_seconds: seconds that its training took.
+    """
+
+    rows: int
+    refused: str = ""
+    median: float | None = None
+    low: float | None = None
+    high: float | None = None
+    seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    against: str = ""
+    least: float = 0.0
+    chance: float | None = None
+    worth_it: bool = True
+    points: tuple[Point, ...] = ()
+    outcome: float | None = None
+    outcome_seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class RungRecord:
     """One rung of the climb: trained, or why not.
 
@@ -104,7 +160,7 @@ class RungRecord:
     reason: str = ""
     score: Score | None = None
     cost: Cost | None = None
-    forecast: dict[str, Any] | None = None
+    forecast: ForecastRecord | None = None
     bundle: str | None = None
     scores: dict[str, float] = field(default_factory=dict)
     plan: dict[str, Any] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from yunti.climbing.events import (
     Decided,
     Event,
     Finished,
+    Foreseen,
     Prepared,
     RungEnded,
     RungProgress,
@@ -74,6 +75,9 @@ class Screen:
                 most = f"at most {seconds_text(share_seconds)}" if share_seconds < UNBOUNDED_SECONDS / 10 else ""
                 self._go(name, 0.0, most)
             case RungSaid(name, sentence):
+                self._settle()
+                show(self.console, hung(f"  {name:<{RUNG_WIDTH}}", sentence, self.width, "dim", "dim"))
+            case Foreseen(name, _, sentence):
                 self._settle()
                 show(self.console, hung(f"  {name:<{RUNG_WIDTH}}", sentence, self.width, "dim", "dim"))
             case RungProgress(name, fraction, numbers, seconds_left):

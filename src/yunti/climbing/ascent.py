@@ -12,8 +12,10 @@ from typing import Any, final
 from yunti.bundle.format import about_of
 from yunti.climbing.budget import LEARNING, START_SECONDS, TORCH_START_SECONDS, Purse, reserve_seconds, share_of
 from yunti.climbing.compare import best_of, choose
-from yunti.climbing.events import Decided, RungEnded, RungProgress, RungSaid, RungStarted, Tell
+from yunti.climbing.events import Decided, Foreseen, RungEnded, RungProgress, RungSaid, RungStarted, Tell
 from yunti.climbing.follow import invite, token_of
+from yunti.climbing.forecast.outlook import outlook
+from yunti.climbing.forecast.words import told
 from yunti.climbing.refit import AGAIN, MOST_FOR_REFIT, not_worth_it, parts_of, refit_seconds
 from yunti.climbing.request import Request
 from yunti.climbing.run import RunFolder
@@ -24,11 +26,15 @@ from yunti.devices import place_of
 from yunti.errors import RungError
 from yunti.ladders.find import find_rung
 from yunti.ladders.rung import Rung
-from yunti.records import ClimbRecord, RefitRecord, RungRecord
+from yunti.records import ClimbRecord, ForecastRecord, RefitRecord, RungRecord
 from yunti.specs import Spec
+from yunti.tasks.metrics import metric_named
 
 INTERRUPTED = "interrupted before it was trained; --resume trains it"
 GRACE_SECONDS = 15.0  # for a process that started slowly, as long as it costs the later rungs no more than a quarter
+PILOT_PARTS = (32, 16, 8)  # of the rows: a thirty-second, a sixteenth, an eighth
+PILOT_SECONDS = 45.0  # a rung with a smaller share is trained at once: pilots would cost as much as they save
+LEAST_PILOT_ROWS = 100
 LEAST_SECONDS = 1.0  # the first rung gets this much even when the budget is already spent: there is always a model
 
 
@@ -55,12 +61,15 @@ class Ascent:
             self._add(finished)
             return
         later = [each for each in later if not each.unfit_for(self.spec)]
-        share = share_of(rung, later, self.spec, max(0.0, self.purse.left - self.reserve()), self._needed)
-        if not self.trained():
-            share = max(share, min(LEAST_SECONDS, self.record.budget.seconds))
+        share = self._share(rung, later)
         if reason := self._unfit(rung, share):
             self._add(RungRecord(rung.name, rung.era, "skipped", reason))
             return
+        if forecast := self._foresee(rung, share):
+            if not forecast.worth_it:
+                self._add(RungRecord(rung.name, rung.era, "skipped", told(forecast, self.record.task)))
+                return
+            share = self._share(rung, later)
         self.tell(RungStarted(rung.name, rung.era, rung.idea, share))
         members = [each.name for each in self.trained()] if rung.combines else []
         ending = self._work(rung, share, members)
@@ -71,6 +80,29 @@ class Ascent:
         if trained is None:
             trained = RungRecord(rung.name, rung.era, "stopped" if ending.how == "late" else "failed", ending.reason)
         self._add(trained)
+
+    def _share(self, rung: Rung, later: Sequence[Rung]) -> float:
+        share = share_of(rung, later, self.spec, max(0.0, self.purse.left - self.reserve()), self._needed)
+        return share if self.trained() else max(share, min(LEAST_SECONDS, self.record.budget.seconds))
+
+    def _foresee(self, rung: Rung, share: float) -> ForecastRecord | None:
+        """Forecast what a rung will bring, from pilots on parts of the rows; None where it is as cheap to train it."""
+        if before := self.run.forecast(rung.name):  # the climb was killed after the pilots
+            return before
+        rows = self.spec.rows
+        parts = [rows // part for part in PILOT_PARTS]
+        if self.request.full or rung.combines or not self.trained():
+            return None
+        if share < PILOT_SECONDS or parts[0] < LEAST_PILOT_ROWS:
+            return None
+        self.tell(RungStarted(rung.name, rung.era, rung.idea, share))
+        seconds = self.starts[rung.needs_torch] + share * sum(parts) / rows
+        self._work(rung, seconds, act="pilot", parts=parts)
+        best = best_of(self.trained(), self.record.task)
+        made = outlook(metric_named(self.record.task.metric), self.run.points(rung.name), rows, best)
+        self.run.save_forecast(rung.name, made)
+        self.tell(Foreseen(rung.name, made, told(made, self.record.task)))
+        return made
 
     def _has_checkpoints(self, rung: Rung) -> bool:
         """Say whether a single rung, trained at full strength, left something to go on from."""
@@ -179,7 +211,9 @@ class Ascent:
     def _needed(self, rung: Rung) -> float:
         return self.starts[rung.needs_torch] * (1.0 if rung.combines else LEARNING)
 
-    def _work(self, rung: Rung, share: float, members: Sequence[str] = (), act: Act = "train") -> Ending:
+    def _work(
+        self, rung: Rung, share: float, members: Sequence[str] = (), act: Act = "train", parts: Sequence[int] = ()
+    ) -> Ending:
         job: dict[str, Any] = {
             "folder": str(self.run.path.resolve()),
             "rung": rung.name,
@@ -191,11 +225,12 @@ class Ascent:
             "pretrained": self.request.pretrained,
             "members": list(members),
             "act": act,
+            "parts": list(parts),
             "settings": dict(self.request.settings),
             "token": token_of(os.environ),
         }
         began = job["began"]
-        shown = rung.name if act == "train" else act
+        shown = rung.name if act in ("train", "pilot") else act
         ready = 0.0
 
         def progress(fraction: float, numbers: dict[str, float]) -> None:
@@ -208,7 +243,7 @@ class Ascent:
             self.tell(RungProgress(shown, fraction, numbers, left))
 
         # The worker plans for its share; only when it misjudged that is it killed, and before the reserve is touched.
-        spare = self.purse.left - (self.reserve() if act == "train" else self._reserve_for_test())
+        spare = self.purse.left - (self.reserve() if act in ("train", "pilot") else self._reserve_for_test())
         hard = max(share, min(1.5 * share, spare), min(share + GRACE_SECONDS, 0.25 * spare))
         if not self.trained():
             hard = max(hard, 20.0)  # the first rung is the model that there always is
@@ -257,6 +292,10 @@ class Ascent:
     def _add(self, rung: RungRecord) -> None:
         if rung.reason != INTERRUPTED:
             shutil.rmtree(self.run.checkpoints(rung.name), ignore_errors=True)
+        if forecast := self.run.forecast(rung.name):
+            reached = None if rung.score is None else rung.score.valid
+            took = None if rung.cost is None else rung.cost.train_seconds
+            rung = replace(rung, forecast=replace(forecast, outcome=reached, outcome_seconds=took))
         self._save(rungs=(*self.record.rungs, rung))
         self.tell(RungEnded(rung))
 

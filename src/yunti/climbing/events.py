@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from yunti.records import BudgetRecord, ClimbRecord, DataRecord, RungRecord, TestRecord, VerdictRecord
+from yunti.records import BudgetRecord, ClimbRecord, DataRecord, ForecastRecord, RungRecord, TestRecord, VerdictRecord
 from yunti.specs import Era, TaskSpec
 
 
@@ -58,6 +58,15 @@ class RungSaid:
 
 
 @dataclass(frozen=True)
+class Foreseen:
+    """What a rung is expected to bring, from pilots; `sentence` says it to a person."""
+
+    name: str
+    forecast: ForecastRecord
+    sentence: str
+
+
+@dataclass(frozen=True)
 class RungEnded:
     """A rung is done, skipped, failed or stopped."""
 
@@ -79,5 +88,5 @@ class Finished:
     record: ClimbRecord
 
 
-Event = Union[Stage, Prepared, RungStarted, RungProgress, RungSaid, RungEnded, Decided, Finished]  # noqa: UP007
+Event = Union[Stage, Prepared, RungStarted, RungProgress, RungSaid, Foreseen, RungEnded, Decided, Finished]  # noqa: UP007
 Tell = Callable[[Event], None]

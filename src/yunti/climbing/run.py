@@ -13,7 +13,7 @@ import fcntl
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +25,29 @@ from numpy.typing import NDArray
 from yunti.bundle.format import give_back
 from yunti.climbing.request import Request
 from yunti.errors import OptionError, SourceError
-from yunti.records import ClimbRecord, RefitRecord, RungRecord, TestRecord, from_json, to_json, write_atomic
+from yunti.records import (
+    ClimbRecord,
+    ForecastRecord,
+    Point,
+    RefitRecord,
+    RungRecord,
+    TestRecord,
+    from_json,
+    to_json,
+    write_atomic,
+)
 
 QUARANTINE = "quarantine.jsonl"
 LOCK = ".lock"
 LOCK_SECONDS = 10.0  # a process that was killed may take some to be gone
+
+
+@final
+@dataclass(frozen=True)
+class Points:
+    """What `pilots.json` holds."""
+
+    points: tuple[Point, ...]
 
 
 @final
@@ -156,6 +174,24 @@ class RunFolder:
         """The record that a rung's process wrote as its last act, if it did."""
         path = self.outcome(rung) / "record.json"
         return from_json(RungRecord, path.read_text(), str(path)) if path.is_file() else None
+
+    def points(self, rung: str) -> list[Point]:
+        """The pilots of a rung that have been done."""
+        path = self.outcome(rung) / "pilots.json"
+        return list(from_json(Points, path.read_text(), str(path)).points) if path.is_file() else []
+
+    def save_points(self, rung: str, points: Sequence[Point]) -> None:
+        """Note the pilots of a rung."""
+        write_atomic(self.outcome(rung) / "pilots.json", to_json(Points(tuple(points))))
+
+    def forecast(self, rung: str) -> ForecastRecord | None:
+        """What was forecast for a rung before it was trained, if that was done."""
+        path = self.outcome(rung) / "forecast.json"
+        return from_json(ForecastRecord, path.read_text(), str(path)) if path.is_file() else None
+
+    def save_forecast(self, rung: str, record: ForecastRecord) -> None:
+        """Note what was forecast for a rung; a resumed climb does not pilot it again."""
+        write_atomic(self.outcome(rung) / "forecast.json", to_json(record))
 
     def test_record(self, rung: str) -> TestRecord | None:
         """The test score that was measured for a rung, if it was."""

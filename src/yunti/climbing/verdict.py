@@ -28,8 +28,8 @@ def _tie(choice: Choice, task: TaskSpec) -> str:
     cheaper = f"it trains {times:,.0f} times faster" if times >= 2 else "it stands lower on the ladder"
     return (
         f"{chosen.name} is chosen with {_value(chosen, task)}: {best.name} reached {_value(best, task)}, but on the "
-        f"same rows its lead of {_gap(gap.difference, task)} lies within one standard error "
-        f"({_gap(gap.low, task)} to {_gap(gap.high, task)}), and {cheaper}"
+        f"same rows its lead of {gap_text(gap.difference, task)} lies within one standard error "
+        f"({gap_text(gap.low, task)} to {gap_text(gap.high, task)}), and {cheaper}"
     )
 
 
@@ -38,7 +38,7 @@ def _win(choice: Choice, task: TaskSpec) -> str:
     runner_up = min(choice.differences, key=lambda name: choice.differences[name].difference)
     gap = choice.differences[runner_up]
     if gap.low > 0:
-        told = f"{_gap(gap.difference, task)} better than {runner_up} on the same rows"
+        told = f"{gap_text(gap.difference, task)} better than {runner_up} on the same rows"
         return f"{chosen.name} is chosen: {_value(chosen, task)}, {told}"
     return (
         f"{chosen.name} is chosen: {_value(chosen, task)}; {runner_up} cannot be told from it on these rows, "
@@ -51,5 +51,6 @@ def _value(record: RungRecord, task: TaskSpec) -> str:
     return f"{task.metric.replace('_', ' ')} {value:.4g}"
 
 
-def _gap(value: float, task: TaskSpec) -> str:
+def gap_text(value: float, task: TaskSpec) -> str:
+    """Write a difference of scores: in points where the metric is a share."""
     return f"{100 * value:.2f} points" if task.metric in SHARES else f"{value:.4g}"

@@ -32,7 +32,7 @@ from yunti.ladders.find import find_rung
 from yunti.ladders.rung import Rung
 from yunti.models.contract import Model, Size, Watch
 from yunti.models.settings import settings_from
-from yunti.records import Cost, RefitRecord, RungRecord, Score, TestRecord, from_json, to_json, write_atomic
+from yunti.records import Cost, Point, RefitRecord, RungRecord, Score, TestRecord, from_json, to_json, write_atomic
 from yunti.specs import Spec, TaskSpec
 from yunti.tasks.intervals import interval
 from yunti.tasks.task import score, scores
@@ -64,7 +64,9 @@ class Job:
         members: for a rung that combines others: the trained ones; or its members that are to be trained anew.
         settings: what was set by hand for the rung.
         token: tells the starts of a group of processes apart.
-        act: train the rung; train the chosen one anew on training and validation rows; or open the test rows for it.
+        act: train the rung; train it on small parts of the rows; train the chosen one anew on training and validation
+            rows; or open the test rows for it.
+        parts: for pilots: numbers of rows to train on, growing.
     """
 
     folder: str
@@ -79,6 +81,7 @@ class Job:
     settings: Mapping[str, Any] = field(default_factory=dict)
     token: str = ""
     act: Act = "train"
+    parts: tuple[int, ...] = ()
 
 
 def main() -> int:
@@ -88,7 +91,7 @@ def main() -> int:
     with os.fdopen(int(sys.argv[1]), "wb", buffering=0) as pipe:
         send = functools.partial(_write, pipe)
         try:
-            {"train": train_rung, "refit": refit_rung, "test": open_test}[job.act](job, send)
+            {"train": train_rung, "pilot": pilot_rung, "refit": refit_rung, "test": open_test}[job.act](job, send)
         except YuntiError as error:
             send({"error": str(error)})
             return 1
@@ -147,6 +150,34 @@ def train_rung(job: Job, send: Send) -> None:
     final_record = replace(record, cost=replace(cost, bytes=bytes_on_disk))
     write_atomic(run.outcome(rung.name) / "record.json", to_json(final_record))
     shutil.rmtree(home, ignore_errors=True)
+
+
+def pilot_rung(job: Job, send: Send) -> None:
+    """Train a rung on growing parts of the training rows, and leave the points of its learning curve.
+
+    Each part gets the share of the time that its rows are of all: what the whole training would give it too.
+    """
+    run = RunFolder(Path(job.folder))
+    dataset = open_dataset(run.prepared)
+    rung = find_rung(job.task.name, job.rung)
+    send({"fraction": 0.0})
+    watch = Watch(job.began + job.seconds, _reporter(send), _speaker(send))
+    points: list[Point] = []
+    left = watch.left
+    whole = sum(job.parts)
+    for place, rows in enumerate(job.parts):
+        began = time.monotonic()
+        done = sum(job.parts[:place]) / whole
+        part = watch.part(done, done + rows / whole, left * rows / whole)
+        model = rung.build(Spec(dataset.columns, job.task, rows, job.seed, job.device, job.pretrained), Size())
+        train(model, dataset.train.take(slice(0, rows)), dataset.valid, part, settings_from([]), None)
+        predictions = model.predict(dataset.valid.table)
+        _check(predictions, rung)
+        scored = _score(job, dataset, predictions)
+        stderr = (scored.high - scored.low) / (2 * 1.96)
+        seconds = time.monotonic() - began
+        points.append(Point(rows, scored.valid, stderr, round(seconds, 3), peak_memory_bytes()))
+        run.save_points(rung.name, points)
 
 
 def refit_rung(job: Job, send: Send) -> None:

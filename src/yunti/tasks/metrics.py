@@ -37,6 +37,16 @@ class Metric:
     score: Callable[[NDArray[Any], NDArray[Any]], float]
     pieces: Callable[[NDArray[Any], NDArray[Any]], Pieces]
 
+    def as_error(self, score: float) -> float:
+        """Return the score as a number that is better when lower, and back: every metric that is better when higher has
+        its best at 1.
+
+        Example:
+            >>> metric_named("accuracy").as_error(0.75), metric_named("rmse").as_error(3.5)
+            (0.25, 3.5)
+        """
+        return 1 - score if self.direction == "higher" else score
+
 
 METRICS: tuple[Metric, ...] = (
     Metric(
