@@ -90,6 +90,13 @@ def test_without_a_number_it_is_tried_and_the_reason_is_told():
     assert told(seen, ACCURACY) == "no forecast: two sizes are too few: three are needed"
 
 
+def test_without_any_pilot_it_is_tried():
+    seen = outlook(metric_named("accuracy"), [], 16000, best(0.9))
+    assert seen.worth_it
+    assert told(seen, ACCURACY) == "no forecast: no pilot came to an end"
+    assert seen.seconds is seen.peak_memory_bytes is None
+
+
 def test_a_forecast_is_told_in_a_sentence_and_kept_in_json():
     seen = outlook(metric_named("accuracy"), points([0.70, 0.72, 0.74]), 16000, best(0.90))
     sentence = told(seen, ACCURACY)

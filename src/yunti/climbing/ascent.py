@@ -10,7 +10,15 @@ from dataclasses import asdict, replace
 from typing import Any, final
 
 from yunti.bundle.format import about_of
-from yunti.climbing.budget import LEARNING, START_SECONDS, TORCH_START_SECONDS, Purse, reserve_seconds, share_of
+from yunti.climbing.budget import (
+    LEARNING,
+    PILOT_START_SECONDS,
+    START_SECONDS,
+    TORCH_START_SECONDS,
+    Purse,
+    reserve_seconds,
+    share_of,
+)
 from yunti.climbing.compare import best_of, choose
 from yunti.climbing.events import Decided, Foreseen, RungEnded, RungProgress, RungSaid, RungStarted, Tell
 from yunti.climbing.follow import invite, token_of
@@ -33,7 +41,7 @@ from yunti.tasks.metrics import metric_named
 INTERRUPTED = "interrupted before it was trained; --resume trains it"
 GRACE_SECONDS = 15.0  # for a process that started slowly, as long as it costs the later rungs no more than a quarter
 PILOT_PARTS = (32, 16, 8)  # of the rows: a thirty-second, a sixteenth, an eighth
-PILOT_SECONDS = 45.0  # a rung with a smaller share is trained at once: pilots would cost as much as they save
+PILOT_SECONDS = 180.0  # a rung with a smaller share is trained at once: pilots would take what it needs to learn
 LEAST_PILOT_ROWS = 100
 LEAST_SECONDS = 1.0  # the first rung gets this much even when the budget is already spent: there is always a model
 
@@ -96,7 +104,7 @@ class Ascent:
         if share < PILOT_SECONDS or parts[0] < LEAST_PILOT_ROWS:
             return None
         self.tell(RungStarted(rung.name, rung.era, rung.idea, share))
-        seconds = self.starts[rung.needs_torch] + share * sum(parts) / rows
+        seconds = self.starts[rung.needs_torch] + len(parts) * PILOT_START_SECONDS + share * sum(parts) / rows
         self._work(rung, seconds, act="pilot", parts=parts)
         best = best_of(self.trained(), self.record.task)
         made = outlook(metric_named(self.record.task.metric), self.run.points(rung.name), rows, best)

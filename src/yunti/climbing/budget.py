@@ -15,6 +15,7 @@ from yunti.specs import ColumnSpec, Spec
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 START_SECONDS = 1.5  # a process that imports scikit-learn and opens the dataset
 TORCH_START_SECONDS = 4.0  # one that also imports torch and builds a network
+PILOT_START_SECONDS = 2.0  # a training on a small part of the rows: encoding and measuring, whatever the rows
 MORE = 0.25  # of its share is lent to a rung: most use less than theirs, and the last inherit it
 AMPLE = 1.5  # times what they need stays with the rungs to come when one borrows
 LEARNING = 2.0  # a rung can learn something in this many times what it takes to start

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yunti.bundle.format import About, save_bundle
+from yunti.climbing.budget import PILOT_START_SECONDS
 from yunti.climbing.run import RunFolder
 from yunti.climbing.supervise import Act
 from yunti.data.dataset import Dataset, open_dataset
@@ -155,7 +156,8 @@ def train_rung(job: Job, send: Send) -> None:
 def pilot_rung(job: Job, send: Send) -> None:
     """Train a rung on growing parts of the training rows, and leave the points of its learning curve.
 
-    Each part gets the share of the time that its rows are of all: what the whole training would give it too.
+    Each part gets the share of the time that its rows are of all, as the whole training would give it, and what it
+    takes to begin. A part that is too small for the rung leaves no point.
     """
     run = RunFolder(Path(job.folder))
     dataset = open_dataset(run.prepared)
@@ -163,14 +165,17 @@ def pilot_rung(job: Job, send: Send) -> None:
     send({"fraction": 0.0})
     watch = Watch(job.began + job.seconds, _reporter(send), _speaker(send))
     points: list[Point] = []
-    left = watch.left
-    whole = sum(job.parts)
+    whole, shared = sum(job.parts), watch.left - len(job.parts) * PILOT_START_SECONDS
     for place, rows in enumerate(job.parts):
         began = time.monotonic()
         done = sum(job.parts[:place]) / whole
-        part = watch.part(done, done + rows / whole, left * rows / whole)
+        part = watch.part(done, done + rows / whole, PILOT_START_SECONDS + shared * rows / whole)
         model = rung.build(Spec(dataset.columns, job.task, rows, job.seed, job.device, job.pretrained), Size())
-        train(model, dataset.train.take(slice(0, rows)), dataset.valid, part, settings_from([]), None)
+        try:
+            train(model, dataset.train.take(slice(0, rows)), dataset.valid, part, settings_from([]), None)
+        except RungError as error:
+            watch.say(f"no pilot on {rows:,} rows: {error}")
+            continue
         predictions = model.predict(dataset.valid.table)
         _check(predictions, rung)
         scored = _score(job, dataset, predictions)

@@ -60,6 +60,8 @@ def outlook(metric: Metric, points: Sequence[Point], rows: int, best: RungRecord
 
 def in_errors(metric: Metric, points: Sequence[Point], rows: int) -> Forecast:
     """Extrapolate the metric, as an error that is better when lower, to all rows."""
+    if not points:
+        return Forecast(math.nan, math.nan, math.nan, "no pilot came to an end")
     errors = np.maximum([metric.as_error(point.score) for point in points], _LEAST_ERROR)
     unit = max(1.0, float(errors.max(initial=0.0)))  # errors of regressions have a unit: only their ratios count
     sizes, doubts = [point.rows for point in points], [point.stderr / unit for point in points]
