@@ -74,10 +74,7 @@ class Screen:
             case RungStarted(name, _, _, share_seconds):
                 most = f"at most {seconds_text(share_seconds)}" if share_seconds < UNBOUNDED_SECONDS / 10 else ""
                 self._go(name, 0.0, most)
-            case RungSaid(name, sentence):
-                self._settle()
-                show(self.console, hung(f"  {name:<{RUNG_WIDTH}}", sentence, self.width, "dim", "dim"))
-            case Foreseen(name, _, sentence):
+            case RungSaid(name, sentence) | Foreseen(name, _, sentence):
                 self._settle()
                 show(self.console, hung(f"  {name:<{RUNG_WIDTH}}", sentence, self.width, "dim", "dim"))
             case RungProgress(name, fraction, numbers, seconds_left):

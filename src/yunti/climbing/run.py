@@ -218,8 +218,8 @@ def _locked(file: int) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a file system that knows no locks: nobody can hold anything there
-        return True
+    except OSError:
+        pass  # a file system that knows no locks: nobody can hold anything there
     return True
 
 

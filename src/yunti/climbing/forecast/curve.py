@@ -9,7 +9,7 @@ from typing import Literal, final
 
 import numpy as np
 
-from yunti.climbing.forecast.shapes import Belief, Floats, believe
+from yunti.climbing.forecast.shapes import Floats, believe
 from yunti.errors import OptionError
 
 Kind = Literal["error", "loss"]
@@ -157,7 +157,7 @@ def _reason(x: Floats, u: Floats, variances: Floats, at: float) -> str:
 
 
 def _forecast(x: Floats, u: Floats, variances: Floats, at: float, noise: _Noise) -> tuple[float, float, float]:
-    belief: Belief = believe(x, u, variances)
+    belief = believe(x, u, variances)
     distance = at - x[-1]
     low, median, high = belief.quantiles(distance, noise.discrepancy, _INTERVAL)
     slope, _ = _slope(x, u, variances)

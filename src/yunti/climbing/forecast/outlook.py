@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import ndtr
@@ -45,17 +46,9 @@ def outlook(metric: Metric, points: Sequence[Point], rows: int, best: RungRecord
         return made
     wanted = metric.as_error(best.score.valid) - least
     chance = chance_below(seen, wanted)
-    ends = sorted((metric.as_error(seen.low), metric.as_error(seen.high)))
-    return ForecastRecord(
-        **{
-            **made.__dict__,
-            "median": metric.as_error(seen.median),
-            "low": ends[0],
-            "high": ends[1],
-            "chance": chance,
-            "worth_it": chance >= LEAST_CHANCE,
-        }
-    )
+    low, high = sorted((metric.as_error(seen.low), metric.as_error(seen.high)))
+    median, worth_it = metric.as_error(seen.median), chance >= LEAST_CHANCE
+    return replace(made, median=median, low=low, high=high, chance=chance, worth_it=worth_it)
 
 
 def in_errors(metric: Metric, points: Sequence[Point], rows: int) -> Forecast:
