@@ -146,7 +146,8 @@ def resume(folder: str | Path, tell: Tell | None = None, began: float | None = N
         began: `time.monotonic()` from which the rest of the budget counts; now if not given.
 
     Raises:
-        OptionError: the folder is not a run folder, or its data were an object in memory that was not yet laid out.
+        OptionError: the folder is not a run folder, another process is at work there, or its data were an object in
+            memory that was not yet laid out.
     """
     began = _now() if began is None else began
     run = RunFolder.open(folder)
