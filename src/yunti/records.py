@@ -115,15 +115,23 @@ class ForecastRecord:
 
     Args:
         rows: training rows that it would learn from.
+        basis: what it was made from: pilots of the rung itself, or the ladder's prior, which is what the rung did on
+            other data.
         refused: why no honest number could be given; "" where there is one.
         median: of the deciding metric on the validation rows.
         low: lower end of the 90 % interval.
         high: its upper end.
-        seconds: that its training would take.
+        seconds: that its training would take, the start of its process and everything else included.
+        seconds_low: lower end of the 90 % interval of the seconds.
+        seconds_high: its upper end.
+        start_seconds: of them, those that pass before it learns: imports, reading, the first step and compilation.
         peak_memory_bytes: that it would need.
+        energy_wh: that it would use, estimated as for the cost of a rung.
         against: the best rung at that time.
         least: how much better than that counts.
         chance: probability that it is better by more.
+        gain: by how much it is expected to be better than the best rung, 0 where it is not, in the metric's unit.
+        price: the same for its seconds at the rate of exchange that was asked for; None without one.
         worth_it: whether it was to be trained.
         points: the pilots.
         outcome: the score that it reached, once it was trained.
@@ -131,15 +139,22 @@ class ForecastRecord:
     """
 
     rows: int
+    basis: Literal["pilots", "prior"] = "pilots"
     refused: str = ""
     median: float | None = None
     low: float | None = None
     high: float | None = None
     seconds: float | None = None
+    seconds_low: float | None = None
+    seconds_high: float | None = None
+    start_seconds: float | None = None
     peak_memory_bytes: int | None = None
+    energy_wh: float | None = None
     against: str = ""
     least: float = 0.0
     chance: float | None = None
+    gain: float | None = None
+    price: float | None = None
     worth_it: bool = True
     points: tuple[Point, ...] = ()
     outcome: float | None = None
@@ -151,7 +166,8 @@ class RungRecord:
     """One rung of the climb: trained, or why not.
 
     `plan` holds what was derived for it (width, depth, epochs, learning rate, ...) with the reasons; `scores` every
-    metric of the task on the validation rows.
+    metric of the task on the validation rows; `curve` its scores on growing parts of the training rows, if they were
+    measured.
     """
 
     name: str
@@ -164,6 +180,7 @@ class RungRecord:
     bundle: str | None = None
     scores: dict[str, float] = field(default_factory=dict)
     plan: dict[str, Any] = field(default_factory=dict)
+    curve: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -177,7 +194,22 @@ class BudgetRecord:
 
 @dataclass(frozen=True)
 class NextStep:
-    """Something that could be done next and what it would bring."""
+    """Something that could be done next and what it would bring.
+
+    Args:
+        action: what to do, in a clause.
+        gain: how much better the score would be, in the metric's unit; below 0 it would be worse.
+        low: lower end of the 90 % interval of the gain.
+        high: its upper end.
+        cost_seconds: seconds of training that it takes; None where only the user knows what it costs.
+        worth_it: whether it is worth its cost; None where nobody here can say.
+        kind: climb a rung that was left out, get more data, train longer or a larger network, give a pretrained model,
+            or stop.
+        rung: the rung concerned.
+        rows: training rows there would be.
+        chance: probability that the gain counts: that it is more than the standard error of the score.
+        basis: what the numbers come from: pilots, the learning curve, the ladder's prior on other data, or nothing.
+    """
 
     action: str
     gain: float | None = None
@@ -185,6 +217,28 @@ class NextStep:
     high: float | None = None
     cost_seconds: float | None = None
     worth_it: bool | None = None
+    kind: Literal["rung", "data", "longer", "larger", "pretrained", "stop"] = "rung"
+    rung: str = ""
+    rows: int | None = None
+    chance: float | None = None
+    basis: Literal["pilots", "curve", "prior", ""] = ""
+
+
+@dataclass(frozen=True)
+class LimitRecord:
+    """What holds the score back.
+
+    Args:
+        what: too few data; labels that contradict one another; the model; the time; or "unclear".
+        reason: why, in a sentence.
+        noise_floor: share of rows that no model can get right, estimated; None where nothing tells it.
+        disagreements: validation rows on which the strong rungs agree with one another and not with the label.
+    """
+
+    what: Literal["data", "labels", "model", "time", "unclear"]
+    reason: str
+    noise_floor: float | None = None
+    disagreements: int = 0
 
 
 @dataclass(frozen=True)
@@ -206,11 +260,14 @@ class RefitRecord:
 
 @dataclass(frozen=True)
 class VerdictRecord:
-    """The chosen rung and why, in one sentence; and whether it was trained anew on all rows but the test rows."""
+    """The chosen rung and why, in one sentence; what could be done next; what holds the score back; and whether the
+    rung was trained anew on all rows but the test rows.
+    """
 
     chosen: str
     reason: str
     next: tuple[NextStep, ...] = ()
+    limit: LimitRecord | None = None
     refit: RefitRecord | None = None
 
 

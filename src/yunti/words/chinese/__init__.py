@@ -1,0 +1,7 @@
+"""The sentences in Chinese, by key; a file for each part of the product that speaks."""
+
+from typing import Final
+
+from yunti.words.chinese.data import DATA
+
+CHINESE: Final[dict[str, str]] = {**DATA}
