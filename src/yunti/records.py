@@ -56,14 +56,28 @@ class SplitRecord:
 
 
 @dataclass(frozen=True)
+class RepeatsRecord:
+    """How much rows with the same or nearly the same inputs differ in the target.
+
+    Args:
+        pairs: such pairs of rows, each row paired with the one before it.
+        unlike: share of the pairs with different classes; of values, half the mean squared difference.
+    """
+
+    pairs: int
+    unlike: float
+
+
+@dataclass(frozen=True)
 class DataRecord:
-    """What was read and how it was understood."""
+    """What was read and how it was understood; `repeats` where rows repeat one another."""
 
     source: str
     rows: int
     columns: tuple[ColumnSpec, ...]
     split: SplitRecord
     findings: tuple[Finding, ...] = ()
+    repeats: RepeatsRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +114,8 @@ class Point:
         stderr: its standard error.
         seconds: that the training took, the start of a process left out.
         peak_memory_bytes: of the process up to then.
+        start_seconds: of its seconds, those before it first reported that it learns: reading, the first step,
+            compilation.
     """
 
     rows: int
@@ -107,6 +123,7 @@ class Point:
     stderr: float
     seconds: float
     peak_memory_bytes: int
+    start_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import final
 from yunti.errors import OptionError
 from yunti.ladders.rung import Rung
 from yunti.specs import ColumnSpec, Spec
+from yunti.words import say
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 START_SECONDS = 1.5  # a process that imports scikit-learn and opens the dataset
@@ -66,8 +67,9 @@ def derive_budget(rows: int, columns: Sequence[ColumnSpec]) -> tuple[float, str]
     shortest = SHORTEST_WITH_NETWORKS if dear else SHORTEST_SECONDS
     seconds = min(LONGEST_SECONDS, max(shortest, 45.0 + rate * rows / 1000))
     seconds = float(round(seconds / 15) * 15)
-    what = f"{rows:,} rows" + (f" with {' and '.join(dear)}" if dear else " of table")
-    return seconds, f"derived from {what}; set --budget to change it"
+    if dear:
+        return seconds, say("budget.derived from kinds", rows=rows, kinds=" and ".join(dear))
+    return seconds, say("budget.derived from table", rows=rows)
 
 
 @final

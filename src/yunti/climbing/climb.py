@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import yunti
-from yunti.climbing.ascent import INTERRUPTED, Ascent
+from yunti.climbing.ascent import Ascent
 from yunti.climbing.budget import UNBOUNDED_SECONDS, Purse, derive_budget
+from yunti.climbing.conclude import conclude
 from yunti.climbing.events import Finished, Prepared, RungSaid, Stage, Tell
+from yunti.climbing.forecast.worth import parse_price
 from yunti.climbing.listen import Listeners
 from yunti.climbing.request import Request, from_settings, names, seconds_or_none
 from yunti.climbing.run import RunFolder
+from yunti.climbing.state import INTERRUPTED, State
 from yunti.data.dataset import Dataset, open_dataset, prepare
 from yunti.devices import choose_device, this_machine
 from yunti.errors import InputError, OptionError
@@ -22,6 +25,7 @@ from yunti.ladders.find import choose_rungs
 from yunti.records import BudgetRecord, ClimbRecord, Cost, VerdictRecord
 from yunti.specs import Kind, TaskName
 from yunti.tasks.task import infer_task
+from yunti.words import say
 
 if TYPE_CHECKING:
     from yunti.bundle.bundle import Bundle
@@ -45,6 +49,8 @@ def climb(  # noqa: PLR0913  (the keywords are the options of the product's main
     device: str = "auto",
     pretrained: str | None = None,
     refit: bool = True,
+    worth: str | None = None,
+    price: str | float | None = None,
     out: str | Path | None = None,
     tell: Tell | None = None,
     began: float | None = None,
@@ -69,6 +75,9 @@ def climb(  # noqa: PLR0913  (the keywords are the options of the product's main
         pretrained: a local folder or hub name of a pretrained model for the rung of that name.
         refit: train the chosen rung anew on training and validation rows together, with all that was chosen kept,
             before the test rows are opened, if the budget holds it.
+        worth: what a better score is worth, such as "1 point = 30 min", or "1 point = 20" in money where an hour has a
+            price: rungs whose expected gain is less are left out. Without it those whose chance to be better is small.
+        price: what an hour of this machine costs, such as "2.5/h".
         out: the run folder, new or empty; `runs/<name>-<time>` if not given.
         tell: called with every event (see `yunti.climbing.events`).
         began: `time.monotonic()` from which the budget counts; now if not given.
@@ -102,7 +111,10 @@ def climb(  # noqa: PLR0913  (the keywords are the options of the product's main
         device=device,
         pretrained=pretrained,
         refit=refit,
+        worth=worth,
+        price=parse_price(price),
     )
+    assert request.exchange is not None  # what cannot be read is told before anything is made
     return start(source, request, test, out, tell, began)
 
 
@@ -184,20 +196,25 @@ def _go(run: RunFolder, dataset: Dataset, record: ClimbRecord, began: float, tel
     purse = Purse(record.budget.seconds, began, record.budget.spent_seconds)
     rungs = choose_rungs(record.task.name, request.rungs)
     tell(Prepared(record.data, record.task, record.budget, record.machine, str(run.path)))
-    ascent = Ascent(run, request, dataset, record, purse, tell)
+    state = State(run, request, dataset, record, purse, tell)
+    ascent = Ascent(state)
+    single, combining = ([rung for rung in rungs if rung.combines is each] for each in (False, True))
     try:
-        for place, rung in enumerate(rungs):
-            ascent.step(rung, rungs[place + 1 :])
-        ascent.conclude(open_test=True)
+        for place, rung in enumerate(single):
+            ascent.step(rung, [*single[place + 1 :], *combining])
+        ascent.climb_put_off(combining)
+        for rung in combining:
+            ascent.step(rung, [])
+        conclude(state, rungs, open_test=True)
     except KeyboardInterrupt:
         ascent.interrupt(rungs)
-        if not ascent.trained():
+        if not state.trained():
             if request.full:
                 tell(RungSaid(rungs[0].name, f"interrupted; `yunti train --resume {run.path}` goes on"))
             raise
-        ascent.conclude(open_test=False)
-    tell(Finished(ascent.record))
-    return Climb(run.path, ascent.record)
+        conclude(state, rungs, open_test=False)
+    tell(Finished(state.record))
+    return Climb(run.path, state.record)
 
 
 def _begin(run: RunFolder, request: Request, dataset: Dataset) -> ClimbRecord:
@@ -213,12 +230,12 @@ def _begin(run: RunFolder, request: Request, dataset: Dataset) -> ClimbRecord:
     task = infer_task(dataset.task, dataset.target.name, dataset.classes, request.metric)
     choose_rungs(task.name, request.rungs)
     if request.budget_seconds is None and request.full:
-        seconds, reason = UNBOUNDED_SECONDS, "one rung at full strength, as long as its recipe takes"
+        seconds, reason = UNBOUNDED_SECONDS, say("budget.full")
     elif request.budget_seconds is None:
         seconds, reason = derive_budget(dataset.record.rows, dataset.columns)
     else:
         assert request.budget_seconds is not None
-        seconds, reason = request.budget_seconds, "asked for"
+        seconds, reason = request.budget_seconds, say("budget.asked")
     record = ClimbRecord(
         data=dataset.record,
         task=task,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from yunti.records import RungRecord, SplitRecord
+from yunti.words import say
 
 LEAST_MORE = 0.05  # validation rows as a share of the training rows: fewer change no model
 CLEARLY_MORE = 0.2  # from here on they are worth it even for a model that had too little time for its own rows
 MOST_FOR_REFIT = 0.2  # of the budget is kept for it
-AGAIN = "Trained anew on training and validation rows together, with all that was chosen kept."
+AGAIN = say("refit.idea")
 
 
 def parts_of(rung: RungRecord, trained: Sequence[RungRecord]) -> tuple[RungRecord, ...]:
@@ -27,11 +28,11 @@ def not_worth_it(rung: RungRecord, split: SplitRecord) -> str:
     """
     more = split.valid / max(1, split.train)
     if more < LEAST_MORE:
-        return f"the validation rows would add only {more:.1%} to the training rows"
+        return say("refit.few", more=more)
     if rung.plan.get("rows", split.train) < split.train:
-        return f"{rung.name} could learn from a part of the training rows only"
+        return say("refit.part", rung=rung.name)
     if rung.reason and more < CLEARLY_MORE:
-        return f"{rung.name} had too little time for the training rows already"
+        return say("refit.no time", rung=rung.name)
     return ""
 
 

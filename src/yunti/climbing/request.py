@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, final
 
 from yunti.climbing.budget import parse_budget
+from yunti.climbing.forecast.worth import Worth, parse_worth
 from yunti.data.options import DataOptions
 from yunti.records import from_json
 from yunti.specs import Kind, TaskName
@@ -38,6 +39,8 @@ class Request:
         pretrained: local folder or hub name of a pretrained model.
         refit: whether the chosen rung is trained anew on training and validation rows before the test rows are opened.
         full: whether it is one rung that is trained, at full strength: without a budget it takes as long as it takes.
+        worth: what a better score is worth, such as "1 point = 30 min" (see `yunti.climbing.forecast.worth`).
+        price: what an hour of this machine costs, in the user's currency.
         settings: what was set by hand for that rung, by names with dots (see `yunti.models.settings`).
     """
 
@@ -59,7 +62,14 @@ class Request:
     pretrained: str | None = None
     refit: bool = True
     full: bool = False
+    worth: str | None = None
+    price: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def exchange(self) -> Worth:
+        """What a better score is worth in seconds, and what they cost."""
+        return parse_worth(self.worth, self.price)
 
     def found_source(self) -> str | None:
         """Return the source as it can be found from any folder; None for an object in memory."""

@@ -13,11 +13,11 @@ import fcntl
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,15 +39,22 @@ from yunti.records import (
 
 QUARANTINE = "quarantine.jsonl"
 LOCK = ".lock"
+Part = Literal["pilot", "curve"]
 LOCK_SECONDS = 10.0  # a process that was killed may take some to be gone
 
 
 @final
 @dataclass(frozen=True)
 class Points:
-    """What `pilots.json` holds."""
+    """What `pilot.json` and `curve.json` hold: trainings on parts of the rows.
 
-    points: tuple[Point, ...]
+    Args:
+        points: of the learning curve.
+        recipe_seconds: that a network's whole recipe takes on all rows at the pace that was seen; None where unknown.
+    """
+
+    points: tuple[Point, ...] = ()
+    recipe_seconds: float | None = None
 
 
 @final
@@ -175,14 +182,14 @@ class RunFolder:
         path = self.outcome(rung) / "record.json"
         return from_json(RungRecord, path.read_text(), str(path)) if path.is_file() else None
 
-    def points(self, rung: str) -> list[Point]:
-        """The pilots of a rung that have been done."""
-        path = self.outcome(rung) / "pilots.json"
-        return list(from_json(Points, path.read_text(), str(path)).points) if path.is_file() else []
+    def points(self, rung: str, kind: Part = "pilot") -> Points:
+        """The trainings of a rung on parts of the rows: its pilots, or the curve drawn after it was trained."""
+        path = self.outcome(rung) / f"{kind}.json"
+        return from_json(Points, path.read_text(), str(path)) if path.is_file() else Points()
 
-    def save_points(self, rung: str, points: Sequence[Point]) -> None:
-        """Note the pilots of a rung."""
-        write_atomic(self.outcome(rung) / "pilots.json", to_json(Points(tuple(points))))
+    def save_points(self, rung: str, points: Points, kind: Part = "pilot") -> None:
+        """Note trainings of a rung on parts of the rows."""
+        write_atomic(self.outcome(rung) / f"{kind}.json", to_json(points))
 
     def forecast(self, rung: str) -> ForecastRecord | None:
         """What was forecast for a rung before it was trained, if that was done."""
@@ -191,6 +198,7 @@ class RunFolder:
 
     def save_forecast(self, rung: str, record: ForecastRecord) -> None:
         """Note what was forecast for a rung; a resumed climb does not pilot it again."""
+        self.outcome(rung).mkdir(parents=True, exist_ok=True)
         write_atomic(self.outcome(rung) / "forecast.json", to_json(record))
 
     def test_record(self, rung: str) -> TestRecord | None:

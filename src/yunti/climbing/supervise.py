@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, final
 
 from yunti.devices import available_bytes, cores, resident_bytes
+from yunti.words import say
 
 POLL_SECONDS = 0.2
 COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -25,7 +26,7 @@ THREADING = {"GOMP_SPINCOUNT": "5000"}
 TOGETHER = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 MEMORY_SHARE = 0.92  # of what was free when the process began; beyond it the system itself starts to suffer
 
-Act = Literal["train", "pilot", "refit", "test"]  # what a process is asked to do for its rung
+Act = Literal["train", "pilot", "curve", "refit", "test"]  # what a process is asked to do for its rung
 Progress = Callable[[float, dict[str, float]], None]
 Say = Callable[[str], None]
 
@@ -40,7 +41,7 @@ class Ending:
 
 
 def supervise(
-    job: Mapping[str, Any], folder: Path, hard_seconds: float, progress: Progress, say: Say = lambda _sentence: None
+    job: Mapping[str, Any], folder: Path, hard_seconds: float, progress: Progress, speak: Say = lambda _sentence: None
 ) -> Ending:
     """Run a job in a process of its own until it ends or outruns its limits.
 
@@ -52,7 +53,7 @@ def supervise(
         folder: where `output.txt` is written.
         hard_seconds: seconds after which the process is killed.
         progress: called with the fraction done and the numbers that the worker reports.
-        say: called with what the worker has to say to a person.
+        speak: called with what the worker has to say to a person.
     """
     folder.mkdir(parents=True, exist_ok=True)
     reader, writer = os.pipe()
@@ -71,7 +72,7 @@ def supervise(
         try:
             assert process.stdin is not None
             _send(process, json.dumps(job).encode() + b"\n")
-            return _watch(process, events, time.monotonic() + hard_seconds, limit, (progress, say), folder)
+            return _watch(process, events, time.monotonic() + hard_seconds, limit, (progress, speak), folder)
         finally:
             _kill(process)
 
@@ -99,7 +100,7 @@ def _watch(
     hear: tuple[Progress, Say],
     folder: Path,
 ) -> Ending:
-    progress, say = hear
+    progress, speak = hear
     buffer = b""
     error = ""
     while True:
@@ -111,18 +112,16 @@ def _watch(
                 message = json.loads(line)
                 error = message.get("error", error)
                 if "said" in message:
-                    say(message["said"])
+                    speak(message["said"])
                 if "fraction" in message:
                     progress(message["fraction"], message.get("numbers", {}))
         elif chunk == b"":
             return _ended(process, error, folder)
         if time.monotonic() > deadline:
-            return Ending("late", "it outran its share of the budget and was stopped")
+            return Ending("late", say("ended.late"))
         held = resident_bytes(process.pid)
         if held > limit:
-            return Ending(
-                "memory", f"it needed over {held / 2**30:.1f} GiB of memory, and {limit / 2**30:.1f} were free"
-            )
+            return Ending("memory", say("ended.memory", held=held / 2**30, limit=limit / 2**30))
 
 
 def _ended(process: subprocess.Popen[bytes], error: str, folder: Path) -> Ending:
@@ -132,15 +131,15 @@ def _ended(process: subprocess.Popen[bytes], error: str, folder: Path) -> Ending
     if code == 0:
         return Ending("ok")
     if code == -signal.SIGKILL:
-        return Ending("failed", "its process was killed, most likely by the system for want of memory")
+        return Ending("failed", say("ended.killed"))
     if code < 0:
-        return Ending("failed", f"its process died of signal {signal.Signals(-code).name}")
-    return Ending("failed", f"its process ended with code {code}: {_last_line(folder / 'output.txt')}")
+        return Ending("failed", say("ended.signal", signal=signal.Signals(-code).name))
+    return Ending("failed", say("ended.code", code=code, line=_last_line(folder / "output.txt")))
 
 
 def _last_line(path: Path) -> str:
     lines = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "it printed nothing"
+    return lines[-1][:300] if lines else say("ended.silent")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from yunti.climbing.compare import Choice, seconds
+from yunti.climbing.wording import gap_text, metric_text
 from yunti.records import RungRecord, VerdictRecord
 from yunti.specs import TaskSpec
-
-SHARES = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "calibration_error")
+from yunti.words import say
 
 
 def verdict(choice: Choice, task: TaskSpec) -> VerdictRecord:
@@ -15,42 +15,39 @@ def verdict(choice: Choice, task: TaskSpec) -> VerdictRecord:
     if chosen is not best:
         reason = _tie(choice, task)
     elif not choice.differences:
-        reason = f"{chosen.name} is the only rung that was trained: {_value(chosen, task)}"
+        reason = say("verdict.only", chosen=chosen.name, metric=metric_text(task), value=_value(chosen))
     else:
         reason = _win(choice, task)
-    return VerdictRecord(chosen=chosen.name, reason=reason + ".")
+    return VerdictRecord(chosen=chosen.name, reason=reason)
 
 
 def _tie(choice: Choice, task: TaskSpec) -> str:
     chosen, best = choice.chosen, choice.best
     gap = choice.differences[chosen.name]
     times = seconds(best) / max(seconds(chosen), 0.01)
-    cheaper = f"it trains {times:,.0f} times faster" if times >= 2 else "it stands lower on the ladder"
-    return (
-        f"{chosen.name} is chosen with {_value(chosen, task)}: {best.name} reached {_value(best, task)}, but on the "
-        f"same rows its lead of {gap_text(gap.difference, task)} lies within one standard error "
-        f"({gap_text(gap.low, task)} to {gap_text(gap.high, task)}), and {cheaper}"
+    return say(
+        "verdict.tie faster" if times >= 2 else "verdict.tie lower",
+        chosen=chosen.name,
+        metric=metric_text(task),
+        value=_value(chosen),
+        best=best.name,
+        reached=_value(best),
+        gap=gap_text(gap.difference, task),
+        low=gap_text(gap.low, task),
+        high=gap_text(gap.high, task),
+        times=times,
     )
 
 
 def _win(choice: Choice, task: TaskSpec) -> str:
     chosen = choice.chosen
-    runner_up = min(choice.differences, key=lambda name: choice.differences[name].difference)
-    gap = choice.differences[runner_up]
+    second = min(choice.differences, key=lambda name: choice.differences[name].difference)
+    gap = choice.differences[second]
+    values = {"chosen": chosen.name, "metric": metric_text(task), "value": _value(chosen), "second": second}
     if gap.low > 0:
-        told = f"{gap_text(gap.difference, task)} better than {runner_up} on the same rows"
-        return f"{chosen.name} is chosen: {_value(chosen, task)}, {told}"
-    return (
-        f"{chosen.name} is chosen: {_value(chosen, task)}; {runner_up} cannot be told from it on these rows, "
-        f"and costs as much or more"
-    )
+        return say("verdict.win", **values, gap=gap_text(gap.difference, task))
+    return say("verdict.even", **values)
 
 
-def _value(record: RungRecord, task: TaskSpec) -> str:
-    value = record.score.valid if record.score else float("nan")
-    return f"{task.metric.replace('_', ' ')} {value:.4g}"
-
-
-def gap_text(value: float, task: TaskSpec) -> str:
-    """Write a difference of scores: in points where the metric is a share."""
-    return f"{100 * value:.2f} points" if task.metric in SHARES else f"{value:.4g}"
+def _value(record: RungRecord) -> str:
+    return f"{record.score.valid if record.score else float('nan'):.4g}"

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 
 from yunti.bundle.format import About, save_bundle
 from yunti.climbing.budget import PILOT_START_SECONDS
-from yunti.climbing.run import RunFolder
+from yunti.climbing.run import Part, Points, RunFolder
 from yunti.climbing.supervise import Act
 from yunti.data.dataset import Dataset, open_dataset
 from yunti.data.table import Table
-from yunti.devices import energy_wh, peak_memory_bytes, place_of
+from yunti.devices import energy_wh, peak_memory_bytes, place_of, resting_memory_bytes
 from yunti.errors import RungError, YuntiError
 from yunti.ladders.find import find_rung
 from yunti.ladders.rung import Rung
@@ -38,6 +38,7 @@ from yunti.specs import Spec, TaskSpec
 from yunti.tasks.intervals import interval
 from yunti.tasks.task import score, scores
 from yunti.training import refit, train
+from yunti.words import say
 
 PROBE_ROWS = 8
 TIMED_ROWS = 1000
@@ -65,9 +66,10 @@ class Job:
         members: for a rung that combines others: the trained ones; or its members that are to be trained anew.
         settings: what was set by hand for the rung.
         token: tells the starts of a group of processes apart.
-        act: train the rung; train it on small parts of the rows; train the chosen one anew on training and validation
-            rows; or open the test rows for it.
-        parts: for pilots: numbers of rows to train on, growing.
+        act: train the rung; train it on parts of the rows, before that or after it; train the chosen one anew on
+            training and validation rows; or open the test rows for it.
+        parts: numbers of rows to train on, growing.
+        whole_seconds: of all rows, of which every part gets its share.
     """
 
     folder: str
@@ -83,6 +85,7 @@ class Job:
     token: str = ""
     act: Act = "train"
     parts: tuple[int, ...] = ()
+    whole_seconds: float = 0.0
 
 
 def main() -> int:
@@ -92,7 +95,7 @@ def main() -> int:
     with os.fdopen(int(sys.argv[1]), "wb", buffering=0) as pipe:
         send = functools.partial(_write, pipe)
         try:
-            {"train": train_rung, "pilot": pilot_rung, "refit": refit_rung, "test": open_test}[job.act](job, send)
+            ACTS[job.act](job, send)
         except YuntiError as error:
             send({"error": str(error)})
             return 1
@@ -115,7 +118,7 @@ def train_rung(job: Job, send: Send) -> None:
 
         combined = combine(run, dataset, spec, job.members)
         if isinstance(combined, str):
-            reason = f"no average does better than {combined} alone"
+            reason = say("climb.no better", rung=combined)
             write_atomic(
                 run.outcome(rung.name) / "record.json", to_json(RungRecord(rung.name, rung.era, "skipped", reason))
             )
@@ -153,36 +156,82 @@ def train_rung(job: Job, send: Send) -> None:
     shutil.rmtree(home, ignore_errors=True)
 
 
-def pilot_rung(job: Job, send: Send) -> None:
+def train_on_parts(job: Job, send: Send) -> None:
     """Train a rung on growing parts of the training rows, and leave the points of its learning curve.
 
-    Each part gets the share of the time that its rows are of all, as the whole training would give it, and what it
-    takes to begin. A part that is too small for the rung leaves no point.
+    Each part gets the share of the time that its rows are of all, as the whole training would give it or gave it, and
+    what it takes to begin. A part that is too small for the rung leaves no point.
     """
     run = RunFolder(Path(job.folder))
     dataset = open_dataset(run.prepared)
     rung = find_rung(job.task.name, job.rung)
+    kind: Part = "pilot" if job.act == "pilot" else "curve"
     send({"fraction": 0.0})
     watch = Watch(job.began + job.seconds, _reporter(send), _speaker(send))
     points: list[Point] = []
-    whole, shared = sum(job.parts), watch.left - len(job.parts) * PILOT_START_SECONDS
+    base = 0
     for place, rows in enumerate(job.parts):
+        resting = resting_memory_bytes()
+        base = base or resting  # what an earlier part left behind is not this one's
         began = time.monotonic()
-        done = sum(job.parts[:place]) / whole
-        part = watch.part(done, done + rows / whole, PILOT_START_SECONDS + shared * rows / whole)
+        done = sum(job.parts[:place]) / sum(job.parts)
+        seconds = PILOT_START_SECONDS + job.whole_seconds * rows / len(dataset.train)
+        part = Beginning(watch.part(done, done + rows / sum(job.parts), seconds))
         model = rung.build(Spec(dataset.columns, job.task, rows, job.seed, job.device, job.pretrained), Size())
         try:
-            train(model, dataset.train.take(slice(0, rows)), dataset.valid, part, settings_from([]), None)
+            train(model, dataset.train.take(slice(0, rows)), dataset.valid, part.watch, settings_from([]), None)
         except RungError as error:
-            watch.say(f"no pilot on {rows:,} rows: {error}")
+            watch.say(say("climb.no pilot", rows=rows, error=error))
             continue
         predictions = model.predict(dataset.valid.table)
         _check(predictions, rung)
         scored = _score(job, dataset, predictions)
         stderr = (scored.high - scored.low) / (2 * 1.96)
-        seconds = time.monotonic() - began
-        points.append(Point(rows, scored.valid, stderr, round(seconds, 3), peak_memory_bytes()))
-        run.save_points(rung.name, points)
+        took = round(time.monotonic() - began, 3)
+        peak = base + max(0, peak_memory_bytes() - resting)
+        points.append(Point(rows, scored.valid, stderr, took, peak, round(part.seconds, 3)))
+        recipe_seconds = _recipe_seconds(model, rung, job, dataset, took - part.seconds)
+        run.save_points(rung.name, Points(tuple(points), recipe_seconds), kind)
+
+
+def _recipe_seconds(model: Model, rung: Rung, job: Job, dataset: Dataset, learning: float) -> float | None:
+    """Return the seconds that a network's whole recipe takes on all rows at the pace of a pilot; None for others.
+
+    Networks see the rows of small data more often, so that their time does not grow with the rows; and a pilot at a
+    smaller width tells nothing of the pace at full width.
+    """
+    if not rung.needs_torch or "steps_taken" not in model.plan or "dial" in model.plan:
+        return None
+    from yunti.models.network import Network
+    from yunti.training.config import full_steps
+
+    whole = rung.build(
+        Spec(dataset.columns, job.task, len(dataset.train), job.seed, job.device, job.pretrained), Size()
+    )
+    if not isinstance(whole, Network):
+        return None
+    whole.prepare(dataset.train.take(slice(0, job.parts[0])))
+    return full_steps(whole.recipe, len(dataset.train)) * learning / max(1, model.plan["steps_taken"])
+
+
+@final
+class Beginning:
+    """Measures how long a training takes before it first reports that it learns: reading, the first step, compilation.
+
+    Args:
+        watch: the training's own.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self.seconds = 0.0
+        began = time.monotonic()
+
+        def report(fraction: float, numbers: dict[str, float]) -> None:
+            if not self.seconds and numbers and numbers.get("step", 1) >= 1:
+                self.seconds = time.monotonic() - began
+            watch.report(fraction, numbers)
+
+        self.watch = replace(watch, report=report)
 
 
 def refit_rung(job: Job, send: Send) -> None:
@@ -332,6 +381,14 @@ def _end_with_parent() -> None:
     sys.stdin.read()
     os._exit(1)
 
+
+ACTS: dict[Act, Callable[[Job, Send], None]] = {
+    "train": train_rung,
+    "pilot": train_on_parts,
+    "curve": train_on_parts,
+    "refit": refit_rung,
+    "test": open_test,
+}
 
 if __name__ == "__main__":
     status = main()

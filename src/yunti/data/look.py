@@ -75,7 +75,7 @@ def data_record(found: Understanding) -> DataRecord:
         part = found.division.parts.part
         train, valid, test = (int((part == each).sum()) for each in (TRAIN, VALID, TEST))
         split = SplitRecord(train, valid, test, found.division.parts.how)
-    return DataRecord(found.raw.source, rows, found.columns, split, found.findings)
+    return DataRecord(found.raw.source, rows, found.columns, split, found.findings, found.repeats)
 
 
 def _look(found: Understanding) -> Look:

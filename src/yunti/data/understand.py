@@ -11,7 +11,7 @@ import numpy as np
 
 from yunti.data import strings
 from yunti.data.divide import Division, divide, ready_split
-from yunti.data.doctor.duplicates import find_duplicates
+from yunti.data.doctor.duplicates import find_duplicates, repeats
 from yunti.data.doctor.examine import examine, in_order
 from yunti.data.doctor.sheet import Facts, Sheet, facts_of
 from yunti.data.evidence import evidence_of
@@ -22,11 +22,12 @@ from yunti.data.parse import complete, keep_column, read_column
 from yunti.data.quarantine import broken_rows, check_broken, tell_broken, tell_reading
 from yunti.data.raw import BrokenRow, Raw
 from yunti.data.read import read_raw
+from yunti.data.split import TRAIN, VALID
 from yunti.data.store import Stored, StoredColumns, part_path
 from yunti.data.table import Table
 from yunti.data.target import Answers, choose_target, read_answers
 from yunti.errors import ColumnError, OptionError, SourceError, nearest
-from yunti.records import Finding
+from yunti.records import Finding, RepeatsRecord
 from yunti.specs import ColumnSpec, Role
 
 Tell = Callable[[str, float], None]
@@ -46,6 +47,7 @@ class Understanding:
         findings: what the doctor found, the gravest first.
         facts: counts of every column's reading.
         broken: rows that were set aside because they cannot be read.
+        repeats: how much rows that repeat one another differ in the answer; None without answers.
     """
 
     raw: Raw
@@ -56,6 +58,7 @@ class Understanding:
     findings: tuple[Finding, ...]
     facts: dict[str, Facts]
     broken: tuple[BrokenRow, ...]
+    repeats: RepeatsRecord | None
 
 
 def understand(source: object, options: DataOptions, workspace: Path, tell: Tell, need_target: bool) -> Understanding:
@@ -103,7 +106,12 @@ def understand(source: object, options: DataOptions, workspace: Path, tell: Tell
     if answers is not None:
         known[answers.spec.name] = replace(answers.spec, role="target")
     columns = tuple(known.get(spec.name) or _described(raw, spec) for spec in specs)
-    return Understanding(raw, columns, table, answers, division, in_order(findings), facts, everything)
+    told = in_order(findings)
+    repeated = None
+    if answers is not None and division is not None:
+        learned = np.isin(division.parts.part, (TRAIN, VALID))
+        repeated = repeats(clusters.codes, answers.values, learned, answers.task)
+    return Understanding(raw, columns, table, answers, division, told, facts, everything, repeated)
 
 
 _ROLE_OPTIONS: dict[Role, str] = {"split": "split", "group": "group", "order": "time"}

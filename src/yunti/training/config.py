@@ -58,7 +58,7 @@ def plan_steps(recipe: Recipe, rows: int, valid_rows: int, pace: Pace, seconds: 
     """
     usable = seconds - valid_rows * (pace.encode_seconds + pace.predict_seconds)
     rows = _rows_to_encode(rows, pace, usable * _MARGIN)
-    least = min(_LEAST_STEPS, _full(recipe, rows))
+    least = min(_LEAST_STEPS, full_steps(recipe, rows))
     if given is not None:
         before = _laid(recipe, rows, valid_rows, pace, given)
         if _seconds(before, pace) < usable and before.total >= least:
@@ -69,7 +69,7 @@ def plan_steps(recipe: Recipe, rows: int, valid_rows: int, pace: Pace, seconds: 
             break
         if _seconds(steps, pace) <= usable * _MARGIN:
             return steps
-    need = seconds - usable + _seconds(_laid(recipe, rows, valid_rows, pace, least / _full(recipe, rows)), pace)
+    need = seconds - usable + _seconds(_laid(recipe, rows, valid_rows, pace, least / full_steps(recipe, rows)), pace)
     raise RungError(
         "training", f"{least} steps must fit the time",
         f"they need about {need / _MARGIN:.0f} s and {seconds:.0f} s are left",
@@ -86,7 +86,7 @@ def exactly(recipe: Recipe, rows: int, total: int) -> Steps:
         (1000, 10, 0.4)
     """
     used = min(rows, total * recipe.batch)
-    share = total / _full(recipe, rows)
+    share = total / full_steps(recipe, rows)
     return Steps(total, steps_per_epoch(used, recipe.batch), used, 0, total, share, "as many as were best before")
 
 
@@ -97,12 +97,13 @@ def _rows_to_encode(rows: int, pace: Pace, seconds: float) -> int:
     return rows
 
 
-def _full(recipe: Recipe, rows: int) -> int:
+def full_steps(recipe: Recipe, rows: int) -> int:
+    """Return the steps of a whole recipe on so many rows."""
     return max(1, round(recipe.epochs * steps_per_epoch(rows, recipe.batch)))
 
 
 def _laid(recipe: Recipe, rows: int, valid_rows: int, pace: Pace, share: float) -> Steps:
-    total = max(1, round(_full(recipe, rows) * share))
+    total = max(1, round(full_steps(recipe, rows) * share))
     used = min(rows, total * recipe.batch)
     training = total * pace.step_seconds
     affordable = int(_EVALUATION_SHARE * training / max(pace.predict_seconds, 1e-9))  # validation rows, all together

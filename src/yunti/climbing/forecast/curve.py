@@ -11,6 +11,7 @@ import numpy as np
 
 from yunti.climbing.forecast.shapes import Floats, believe
 from yunti.errors import OptionError
+from yunti.words import say
 
 Kind = Literal["error", "loss"]
 
@@ -109,12 +110,44 @@ def extrapolate(
     """
     x, y, errors = _points(sizes, scores, at, stderr, kind)
     noise = _NOISE[kind]
-    variances = np.minimum(errors / y, 1.0) ** 2 + (noise.blind if stderr is None else noise.floor) ** 2
+    variances = _variances(y, errors, noise, blind=stderr is None)
     if reason := _reason(x, np.log(y), variances, math.log(at)):
         return Forecast(math.nan, math.nan, math.nan, reason)
     low, median, high = _forecast(x, np.log(y), variances, math.log(at), noise)
     most = 1.0 if kind == "error" else math.inf
     return Forecast(min(most, math.exp(median)), min(most, math.exp(low)), min(most, math.exp(high)))
+
+
+def growth(
+    sizes: Sequence[float],
+    scores: Sequence[float],
+    at: float,
+    *,
+    stderr: Sequence[float] | None = None,
+    kind: Kind = "error",
+) -> Forecast:
+    """Forecast by what factor a score changes between the last size and a larger one.
+
+    It is surer than two scores divided: what the last one owes to chance is in both and falls out. The arguments,
+    refusals and errors are those of `extrapolate`.
+
+    Example:
+        >>> seen = growth([250, 500, 1000, 2000, 4000], [0.40, 0.30, 0.23, 0.18, 0.145], 8000)
+        >>> f"{seen.median:.2f} ({seen.low:.2f} to {seen.high:.2f})"
+        '0.84 (0.77 to 0.91)'
+    """
+    x, y, errors = _points(sizes, scores, at, stderr, kind)
+    noise = _NOISE[kind]
+    variances = _variances(y, errors, noise, blind=stderr is None)
+    if reason := _reason(x, np.log(y), variances, math.log(at)):
+        return Forecast(math.nan, math.nan, math.nan, reason)
+    low, median, high = _forecast(x, np.log(y), variances, math.log(at), noise, level=False)
+    return Forecast(math.exp(median), math.exp(low), math.exp(high))
+
+
+def _variances(y: Floats, errors: Floats, noise: _Noise, *, blind: bool) -> Floats:
+    variances: Floats = np.minimum(errors / y, 1.0) ** 2 + (noise.blind if blind else noise.floor) ** 2
+    return variances
 
 
 def _points(
@@ -145,24 +178,28 @@ def _reason(x: Floats, u: Floats, variances: Floats, at: float) -> str:
     """Return why no honest number can be given, or nothing."""
     distinct = len(np.unique(x))
     if distinct < _LEAST_POINTS:
-        return f"{('one size is', 'two sizes are')[distinct - 1]} too few: three are needed"
+        return say(("forecast.one size", "forecast.two sizes")[distinct - 1])
     if np.exp(x[-1] - x[0]) < _LEAST_RANGE * _NEARLY:
-        return f"the sizes span a factor of {np.exp(x[-1] - x[0]):.2g}: {_LEAST_RANGE:g} is needed"
+        return say("forecast.short range", span=float(np.exp(x[-1] - x[0])), needed=_LEAST_RANGE)
     if np.exp(at - x[-1]) > _MOST_REACH / _NEARLY:
-        return f"it is {np.exp(at - x[-1]):.3g} times the last size: beyond {_MOST_REACH:g} nobody knows"
+        return say("forecast.far", factor=float(np.exp(at - x[-1])), most=_MOST_REACH)
     slope, error = _slope(x, u, variances)
     if slope > _CLEARLY * error:
-        return "the score gets worse with more"
+        return say("forecast.worsens")
     return ""
 
 
-def _forecast(x: Floats, u: Floats, variances: Floats, at: float, noise: _Noise) -> tuple[float, float, float]:
+def _forecast(
+    x: Floats, u: Floats, variances: Floats, at: float, noise: _Noise, *, level: bool = True
+) -> tuple[float, float, float]:
+    """Return the interval and the median of the score's logarithm; without `level`, of how much it changes."""
     belief = believe(x, u, variances)
     distance = at - x[-1]
-    low, median, high = belief.quantiles(distance, noise.discrepancy, _INTERVAL)
+    doubt = math.hypot(noise.discrepancy * distance, 0.0 if level else noise.floor / 2)
+    low, median, high = belief.quantiles(distance, doubt, _INTERVAL, level=level)
     slope, _ = _slope(x, u, variances)
-    line = float(u[-1]) + _DAMPED * min(0.0, slope) * distance
-    three = np.array([median, belief.power_law(distance), line])
+    line = (float(u[-1]) if level else 0.0) + _DAMPED * min(0.0, slope) * distance
+    three = np.array([median, belief.power_law(distance, level=level), line])
     centre = float(np.average(three, weights=_SHARES))
     apart = noise.spread * math.sqrt(float(np.average((three - centre) ** 2, weights=_SHARES)))
     up = noise.up * math.hypot(high - median, apart)

@@ -1,104 +1,163 @@
-"""What a rung is expected to bring and to cost when it is trained in full, from pilots on parts of the rows."""
+"""What a rung is expected to bring and to cost when it is trained in full, and whether that is worth it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Final, final
 
 import numpy as np
-from scipy.special import ndtr
 
+from yunti.climbing.forecast.chances import chance_below, corrected, expected_gain, shifted
+from yunti.climbing.forecast.cost import energy_at, memory_at, seconds_at
 from yunti.climbing.forecast.curve import Forecast, extrapolate
+from yunti.climbing.forecast.worth import FREE, Worth
 from yunti.records import ForecastRecord, Point, RungRecord
 from yunti.tasks.metrics import Metric
+from yunti.words import say
 
 LEAST_CHANCE = 0.2  # of counting as better: below it the time is better spent elsewhere
-_NINETY = 1.6449  # standard deviations from the median to either end of a 90 % interval
-_LEAST_ERROR = 1e-4  # a rung without a single mistake may make one in ten thousand
+_ANCHOR: Final = 0.3  # how much the ratio to a rung whose whole curve is known counts beside the rung's own curve
+_LEAST_ERROR: Final = 1e-4  # a rung without a single mistake may make one in ten thousand
 
 
-def outlook(metric: Metric, points: Sequence[Point], rows: int, best: RungRecord) -> ForecastRecord:
-    """Forecast a rung's score and cost on all training rows, and whether that is worth it.
-
-    It is worth it unless the chance to be better than the best rung so far, by more than that one's standard error, is
-    under a fifth; where no number can be given it is.
+@final
+@dataclass(frozen=True)
+class Known:
+    """What is known when a rung is judged.
 
     Args:
         metric: the one that decides.
-        points: pilots, on growing parts of the rows.
         rows: all training rows.
-        best: the best rung so far.
+        trained: the rungs that were trained, with their scores and costs.
+        best: the best of them.
+        worth: what a better score is worth.
+        start: seconds that starting a process takes.
+        share: seconds that the rung may take at most.
     """
-    assert best.score is not None
-    least = (best.score.high - best.score.low) / (2 * 1.96)
-    seen = in_errors(metric, points, rows)
+
+    metric: Metric
+    rows: int
+    trained: Sequence[RungRecord]
+    best: RungRecord
+    worth: Worth = FREE
+    start: float = 0.0
+    share: float = math.inf
+
+    @property
+    def least(self) -> float:
+        """How much better than the best counts: its standard error."""
+        return standard_error(self.best)
+
+
+def standard_error(rung: RungRecord) -> float:
+    """Return the standard error of a rung's score, which a bootstrap has found."""
+    assert rung.score is not None
+    return (rung.score.high - rung.score.low) / (2 * 1.96)
+
+
+def outlook(points: Sequence[Point], known: Known, recipe_seconds: float | None = None) -> ForecastRecord:
+    """Forecast a rung's score and cost on all training rows from pilots, and whether it is worth it.
+
+    Its own learning curve counts for most; where a trained rung has a point at the size of the last pilot, the ratio of
+    the two there, carried to all rows, counts for the rest. Forecasts that came true or failed earlier in the climb
+    correct it.
+
+    Args:
+        points: pilots, on growing parts of the rows.
+        known: what else is known.
+        recipe_seconds: that a network's whole recipe takes on all rows, where that is known.
+    """
+    seen = in_errors(known.metric, points, known.rows)
+    time = seconds_at(points, known.rows, known.start, known.share, recipe_seconds)
     made = ForecastRecord(
-        rows=rows,
+        rows=known.rows,
         refused=seen.refused,
-        seconds=seconds_at(points, rows),
-        peak_memory_bytes=memory_at(points, rows),
-        against=best.name,
-        least=least,
+        seconds=time.median if time else None,
+        seconds_low=time.low if time else None,
+        seconds_high=time.high if time else None,
+        start_seconds=time.start if time else None,
+        peak_memory_bytes=memory_at(points, known.rows),
+        energy_wh=energy_at(time.median, known.trained) if time else None,
+        against=known.best.name,
+        least=known.least,
         points=tuple(points),
     )
     if seen.refused:
         return made
-    wanted = metric.as_error(best.score.valid) - least
-    chance = chance_below(seen, wanted)
-    low, high = sorted((metric.as_error(seen.low), metric.as_error(seen.high)))
-    median, worth_it = metric.as_error(seen.median), chance >= LEAST_CHANCE
-    return replace(made, median=median, low=low, high=high, chance=chance, worth_it=worth_it)
+    seen = corrected(_anchored(seen, points[-1], known), _earlier(known))
+    return judged(made, seen, known)
+
+
+def judged(made: ForecastRecord, seen: Forecast, known: Known) -> ForecastRecord:
+    """Put a forecast of an error into a record, with what it means for whoever has to decide.
+
+    With a rate of exchange a rung is worth it when its expected gain is more than its seconds cost. Without one,
+    unless the chance to be better than the best rung by more than that one's standard error is under a fifth; on the
+    ladder's prior alone no rung is refused then.
+    """
+    assert known.best.score is not None
+    present = known.metric.as_error(known.best.score.valid)
+    chance = chance_below(seen, present - known.least)
+    low, high = sorted((known.metric.as_error(seen.low), known.metric.as_error(seen.high)))
+    gain = expected_gain(seen, present)
+    price = known.worth.needed(made.seconds)
+    worth_it = gain > price if price is not None else made.basis == "prior" or chance >= LEAST_CHANCE
+    return replace(
+        made, median=known.metric.as_error(seen.median), low=low, high=high, chance=chance, gain=gain, price=price,
+        worth_it=worth_it,
+    )  # fmt: skip
 
 
 def in_errors(metric: Metric, points: Sequence[Point], rows: int) -> Forecast:
     """Extrapolate the metric, as an error that is better when lower, to all rows."""
     if not points:
-        return Forecast(math.nan, math.nan, math.nan, "no pilot came to an end")
-    errors = np.maximum([metric.as_error(point.score) for point in points], _LEAST_ERROR)
-    unit = max(1.0, float(errors.max(initial=0.0)))  # errors of regressions have a unit: only their ratios count
-    sizes, doubts = [point.rows for point in points], [point.stderr / unit for point in points]
-    seen = extrapolate(sizes, (errors / unit).tolist(), rows, stderr=doubts)
+        return Forecast(math.nan, math.nan, math.nan, say("forecast.no pilots"))
+    sizes, errors, doubts, unit = as_curve(metric, points)
+    seen = extrapolate(sizes, errors, rows, stderr=doubts)
     return Forecast(unit * seen.median, unit * seen.low, unit * seen.high, seen.refused)
 
 
-def chance_below(seen: Forecast, wanted: float) -> float:
-    """Return the probability that an error comes to lie below a value.
+def as_curve(metric: Metric, points: Sequence[Point]) -> tuple[list[int], list[float], list[float], float]:
+    """Return sizes, errors and standard errors of points in a unit in which no error is above 1, and that unit.
 
-    Each side of the median is taken as half of a log-normal distribution, whose end of the 90 % interval is the
-    forecast's.
-
-    Example:
-        >>> round(chance_below(Forecast(0.2, 0.1, 0.3), 0.2), 3), round(chance_below(Forecast(0.2, 0.1, 0.3), 0.1), 3)
-        (0.5, 0.05)
+    Errors of regressions have a unit of their own, and only their ratios count.
     """
-    if wanted <= 0:
-        return 0.0
-    distance = math.log(wanted / seen.median)
-    end = seen.low if distance < 0 else seen.high
-    deviation = max(1e-9, abs(math.log(end / seen.median)) / _NINETY)
-    return float(ndtr(distance / deviation))
+    errors = np.maximum([metric.as_error(point.score) for point in points], _LEAST_ERROR)
+    unit = max(1.0, float(errors.max(initial=0.0)))
+    return [point.rows for point in points], (errors / unit).tolist(), [point.stderr / unit for point in points], unit
 
 
-def seconds_at(points: Sequence[Point], rows: int) -> float | None:
-    """Forecast the seconds of a training: a part that is always the same, and one that grows with the rows.
-
-    Neither is negative, and every point counts for its own share: relative errors are least.
-    """
-    return _line(points, [point.seconds for point in points], rows)
-
-
-def memory_at(points: Sequence[Point], rows: int) -> int | None:
-    """Forecast the peak memory of a training, as `seconds_at` does its seconds."""
-    found = _line(points, [float(point.peak_memory_bytes) for point in points], rows)
-    return None if found is None else round(found)
-
-
-def _line(points: Sequence[Point], values: Sequence[float], rows: int) -> float | None:
-    from scipy.optimize import nnls
-
-    if not points:
+def as_forecast(record: ForecastRecord, metric: Metric) -> Forecast | None:
+    """Return the forecast of a record as that of an error; None where there was none."""
+    if record.median is None or record.low is None or record.high is None:
         return None
-    sizes, seen = np.array([point.rows for point in points], dtype=np.float64), np.maximum(values, 1e-9)
-    always, grows = nnls(np.column_stack([1 / seen, sizes / seen]), np.ones(len(points)))[0]
-    return float(always + grows * rows)
+    low, high = sorted((metric.as_error(record.low), metric.as_error(record.high)))
+    median, low, high = (max(_LEAST_ERROR, each) for each in (metric.as_error(record.median), low, high))
+    return Forecast(median, low, high)
+
+
+def _anchored(seen: Forecast, last: Point, known: Known) -> Forecast:
+    ratios = []
+    for rung in known.trained:
+        same = next((point for point in rung.curve if point.rows == last.rows), None)
+        if same is not None and rung.score is not None:
+            then, now = (max(_LEAST_ERROR, known.metric.as_error(value)) for value in (same.score, rung.score.valid))
+            mine = max(_LEAST_ERROR, known.metric.as_error(last.score))
+            ratios.append((now, math.log(mine * now / then)))
+    if not ratios:
+        return seen
+    _, carried = min(ratios)  # the best of the rungs with a curve
+    return shifted(seen, _ANCHOR * (carried - math.log(seen.median)))
+
+
+def _earlier(known: Known) -> list[tuple[Forecast, float]]:
+    found = []
+    for rung in known.trained:
+        record = rung.forecast
+        if record is not None and record.basis == "pilots" and record.outcome is not None:
+            seen = as_forecast(record, known.metric)
+            if seen is not None:
+                found.append((seen, max(_LEAST_ERROR, known.metric.as_error(record.outcome))))
+    return found

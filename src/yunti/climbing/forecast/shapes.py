@@ -76,23 +76,26 @@ class Belief:
     misfits: Floats
     freedom: float
 
-    def quantiles(self, distance: float, discrepancy: float, probabilities: tuple[float, ...]) -> list[float]:
+    def quantiles(
+        self, distance: float, doubt: float, probabilities: tuple[float, ...], *, level: bool = True
+    ) -> list[float]:
         """Return quantiles of the logarithm of the score at a distance beyond the last size.
 
         Args:
             distance: ln(n / n_last).
-            discrepancy: standard deviation by which real curves leave every shape, for each unit of the distance.
+            doubt: standard deviation by which real curves have left every shape there.
             probabilities: of the quantiles.
+            level: False for how far it lies from where it is at the last size.
         """
         kept = self.weights > self.weights.max() * np.exp(-_UNLIKELY)
-        centres = self.levels[kept] + shapes(np.array([distance]))[kept, 0]
-        spread = np.sqrt(self.deviations[kept] ** 2 + (discrepancy * distance) ** 2)
+        centres = level * self.levels[kept] + shapes(np.array([distance]))[kept, 0]
+        spread = np.sqrt(level * self.deviations[kept] ** 2 + doubt**2)
         return mixture_quantiles(self.weights[kept], centres, spread, self.freedom, probabilities)
 
-    def power_law(self, distance: float) -> float:
-        """Return the logarithm of the score by the one power law with a floor that fits best."""
+    def power_law(self, distance: float, *, level: bool = True) -> float:
+        """Return the logarithm of the score by the one power law with a floor that fits best; `level` as above."""
         best = np.flatnonzero(POWER_LAWS)[np.argmin(self.misfits[POWER_LAWS])]
-        return float(self.levels[best] + shapes(np.array([distance]))[best, 0])
+        return float(level * self.levels[best] + shapes(np.array([distance]))[best, 0])
 
 
 def believe(sizes: Floats, scores: Floats, variances: Floats) -> Belief:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import pyarrow as pa
@@ -18,8 +18,8 @@ from yunti.data.doctor.sheet import Sheet
 from yunti.data.evidence import count_text
 from yunti.data.store import text_blocks
 from yunti.data.table import Categories, Column, Images, Numbers, Ragged, Texts
-from yunti.records import Finding
-from yunti.specs import ColumnSpec
+from yunti.records import Finding, RepeatsRecord
+from yunti.specs import ColumnSpec, TaskName
 
 _LONG_TEXT = 60  # characters from which a text identifies its row by itself
 _MOST_BYTES = 200_000_000  # beyond, only texts that are equal but for case and blanks are found
@@ -81,6 +81,25 @@ def find_duplicates(sheet: Sheet, inputs: Sequence[ColumnSpec], *, kept: bool) -
         alone = np.arange(len(near_codes), dtype=np.int64)
         return Clusters(alone, (Finding("duplicates", "note", message, count=count),))
     return Clusters(near_codes, tuple(findings))
+
+
+def repeats(codes: NDArray[np.int64], values: NDArray[Any], known: NDArray[np.bool_], task: TaskName) -> RepeatsRecord:
+    """Measure how much rows that repeat one another differ in the target, each paired with the one before it.
+
+    Args:
+        codes: which rows belong together, as of `Clusters`.
+        values: the target, shape (rows,).
+        known: the rows that count, shape (rows,): not those of the test.
+        task: what is asked.
+    """
+    rows = np.flatnonzero(known)
+    order = rows[np.argsort(codes[rows], kind="stable")]
+    same = codes[order][1:] == codes[order][:-1]
+    first, second = values[order[:-1][same]], values[order[1:][same]]
+    if len(first) == 0:
+        return RepeatsRecord(0, 0.0)
+    unlike = (first != second).mean() if task == "classification" else ((first - second) ** 2).mean() / 2
+    return RepeatsRecord(len(first), float(unlike))
 
 
 def crossing(codes: NDArray[np.int64], part: NDArray[np.int8]) -> int:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from yunti.words.chinese.climbing import CLIMBING
 from yunti.words.chinese.data import DATA
 
-CHINESE: Final[dict[str, str]] = {**DATA}
+CHINESE: Final[dict[str, str]] = {**DATA, **CLIMBING}

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from yunti.words.english.climbing import CLIMBING
 from yunti.words.english.data import DATA
 
-ENGLISH: Final[dict[str, str]] = {**DATA}
+ENGLISH: Final[dict[str, str]] = {**DATA, **CLIMBING}

@@ -1,0 +1,84 @@
+"""What a forecast with an interval says about what one would gain: each side of the median is half of a log-normal
+distribution whose end of the 90 % interval is the forecast's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from yunti.climbing.forecast.curve import Forecast
+
+_NINETY: Final = 1.6449  # standard deviations from the median to either end of a 90 % interval
+_DRAWS: Final = ndtri((np.arange(400) + 0.5) / 400)
+_USUAL: Final = 4.0  # outcomes that it takes to believe them as much as what was found on other data
+_STEADY: Final = 2.0  # the same for a miss that all of them share
+
+
+def chance_below(seen: Forecast, wanted: float) -> float:
+    """Return the probability that an error comes to lie below a value.
+
+    Example:
+        >>> round(chance_below(Forecast(0.2, 0.1, 0.3), 0.2), 3), round(chance_below(Forecast(0.2, 0.1, 0.3), 0.1), 3)
+        (0.5, 0.05)
+    """
+    if wanted <= 0:
+        return 0.0
+    distance = math.log(wanted / seen.median)
+    return float(ndtr(distance / _deviation(seen, below=distance < 0)))
+
+
+def expected_gain(seen: Forecast, present: float) -> float:
+    """Return by how much an error is expected to fall below the present one, where it does not counted as 0.
+
+    Example:
+        >>> round(expected_gain(Forecast(0.2, 0.19, 0.21), 0.3), 3), expected_gain(Forecast(0.2, 0.19, 0.21), 0.1)
+        (0.1, 0.0)
+    """
+    sides = np.where(_DRAWS < 0, _deviation(seen, below=True), _deviation(seen, below=False))
+    errors = seen.median * np.exp(_DRAWS * sides)
+    return float(np.maximum(0.0, present - errors).mean())
+
+
+def shifted(seen: Forecast, by: float) -> Forecast:
+    """Return a forecast moved by a difference of logarithms."""
+    factor = math.exp(by)
+    return replace(seen, median=seen.median * factor, low=seen.low * factor, high=seen.high * factor)
+
+
+def widened(seen: Forecast, by: float) -> Forecast:
+    """Return a forecast whose interval reaches so many times as far, in logarithms."""
+    low, high = (math.exp(math.log(seen.median) + by * math.log(end / seen.median)) for end in (seen.low, seen.high))
+    return replace(seen, low=low, high=high)
+
+
+def corrected(seen: Forecast, earlier: Sequence[tuple[Forecast, float]]) -> Forecast:
+    """Correct a forecast by how earlier ones of the same climb were missed.
+
+    What their misses share, in logarithms, is added, a third of the first one's, half of two; and the interval gets
+    the width with which the earlier ones, so corrected, would have held: a posterior mean of the variance, whose prior
+    counts as much as four outcomes.
+
+    Args:
+        seen: the forecast.
+        earlier: forecasts, each with what came.
+    """
+    known = [(each, math.log(came / each.median)) for each, came in earlier if came > 0 and not each.refused]
+    if seen.refused or not known:
+        return seen
+    misses = np.array([miss for _, miss in known])
+    common = float(misses.sum() / (len(misses) + _STEADY))
+    rest = [miss - common for miss in misses]
+    deviations = [_deviation(each, below=left < 0) for (each, _), left in zip(known, rest, strict=True)]
+    squares = sum((left / deviation) ** 2 for left, deviation in zip(rest, deviations, strict=True))
+    width = math.sqrt((_USUAL + squares) / (_USUAL + len(rest)))
+    return shifted(widened(seen, width), common)
+
+
+def _deviation(seen: Forecast, *, below: bool) -> float:
+    return max(1e-9, abs(math.log((seen.low if below else seen.high) / seen.median)) / _NINETY)

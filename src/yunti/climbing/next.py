@@ -1,0 +1,176 @@
+"""What could be done next, and what each would bring: more rows, a rung that was left out, more time, or nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal, final
+
+from yunti.climbing.forecast.chances import chance_below, expected_gain, widened
+from yunti.climbing.forecast.curve import Forecast, growth
+from yunti.climbing.forecast.outlook import LEAST_CHANCE, as_curve, as_forecast, standard_error
+from yunti.climbing.forecast.prior import prior
+from yunti.climbing.forecast.worth import Worth
+from yunti.ladders.rung import Rung
+from yunti.records import NextStep, Point, RungRecord
+from yunti.specs import Kind, Spec
+from yunti.tasks.metrics import Metric
+from yunti.words import say
+
+Way = Literal["rung", "data", "longer", "larger", "pretrained", "stop"]
+_MORE: Final = ((2, "next.twice"), (4, "next.four times"))
+_OTHER_CURVE: Final = (
+    1.3  # the interval is so much wider where the curve is that of another rung, a member of the chosen
+)
+_MOST_RUNGS: Final = 3
+_TWICE_AS_LONG: Final = (0.8, 0.95, 1.03)  # by what factor the error of a rung that was cut short changes (the prior)
+_READ_BY_PRETRAINED: Final[tuple[Kind, ...]] = ("text", "image")
+
+
+@final
+@dataclass(frozen=True)
+class Standing:
+    """Where a climb stands when it is over.
+
+    Args:
+        chosen: the rung that was chosen.
+        records: all rungs.
+        ladder: the rungs that were asked for.
+        spec: the data and the task.
+        metric: the one that decides.
+        worth: what a better score is worth.
+    """
+
+    chosen: RungRecord
+    records: Sequence[RungRecord]
+    ladder: Sequence[Rung]
+    spec: Spec
+    metric: Metric
+    worth: Worth
+
+    @property
+    def error(self) -> float:
+        """The chosen rung's error on the validation rows."""
+        assert self.chosen.score is not None
+        return self.metric.as_error(self.chosen.score.valid)
+
+    @property
+    def curved(self) -> RungRecord | None:
+        """The rung whose learning curve tells what more rows would bring: the chosen one, or a member of it."""
+        weights = self.chosen.plan.get("weights")
+        if isinstance(weights, dict):
+            members = [each for each in self.records if each.name in weights and _has_curve(each)]
+            return max(members, key=lambda each: weights[each.name], default=None)
+        return self.chosen if _has_curve(self.chosen) else None
+
+
+def next_steps(standing: Standing) -> tuple[NextStep, ...]:
+    """Return what could be done next, the most promising first; to stop comes first where nothing else is worth it."""
+    steps = [*_more_rows(standing), *_rungs(standing), *_longer(standing), *_pretrained(standing)]
+    steps.sort(key=lambda step: (step.worth_it is not True, -(step.gain or 0.0)))
+    useless = all(step.worth_it is False for step in steps)
+    stop = NextStep(say("next.stop"), gain=0.0, low=0.0, high=0.0, cost_seconds=0.0, worth_it=useless, kind="stop")
+    return (stop, *steps) if useless else (*steps, stop)
+
+
+def change_with_rows(standing: Standing, rows: int) -> Forecast | None:
+    """Forecast by what factor the chosen rung's error changes with more rows; None without a learning curve."""
+    rung = standing.curved
+    if rung is None:
+        return None
+    points: list[Point] = [*rung.curve]
+    sizes, errors, doubts, _ = as_curve(standing.metric, points)
+    seen = growth(sizes, errors, rows, stderr=doubts)
+    if seen.refused:
+        return None
+    return seen if rung is standing.chosen else widened(seen, _OTHER_CURVE)
+
+
+def _more_rows(standing: Standing) -> Iterator[NextStep]:
+    for factor, key in _MORE:
+        rows = factor * standing.spec.rows
+        change = change_with_rows(standing, rows)
+        if change is not None:
+            step = _step(say(key, rows=rows), "data", change, standing)
+            worth_it = None if _likely(step) else False  # what rows cost only their owner knows
+            yield replace(step, worth_it=worth_it, rows=rows, basis="curve")
+
+
+def _rungs(standing: Standing) -> Iterator[NextStep]:
+    """The rungs that would fit and were left out, for want of time or because they did not promise enough."""
+    found = []
+    for rung in standing.ladder:
+        record = next((each for each in standing.records if each.name == rung.name), None)
+        if record is None or record.status != "skipped" or rung.combines or rung.unfit_for(standing.spec):
+            continue
+        basis = record.forecast.basis if record.forecast else "prior"
+        seen = as_forecast(record.forecast, standing.metric) if record.forecast else None
+        seen = seen or prior(rung.name, standing.spec, standing.metric, standing.chosen)
+        if seen is None:
+            continue
+        change = _relative(seen, standing)
+        step = _step(say("next.rung", rung=rung.name), "rung", change, standing)
+        step = replace(
+            step, cost_seconds=record.forecast.seconds if record.forecast else None, rung=rung.name, basis=basis
+        )
+        found.append(replace(step, worth_it=_worth_it(step, change, standing)))
+    yield from sorted(found, key=lambda step: -(step.chance or 0.0))[:_MOST_RUNGS]
+
+
+def _longer(standing: Standing) -> Iterator[NextStep]:
+    """The best rung that was cut short, with twice the time."""
+    cut = [each for each in standing.records if each.score and each.cost and each.reason and each.plan.get("shortened")]
+    if not cut:
+        return
+    best = min(cut, key=lambda each: standing.metric.as_error(each.score.valid if each.score else math.nan))
+    assert best.score is not None
+    assert best.cost is not None
+    error = max(1e-4, standing.metric.as_error(best.score.valid))
+    low, median, high = (error * factor for factor in _TWICE_AS_LONG)
+    change = _relative(Forecast(median, low, high), standing)
+    step = _step(say("next.longer", rung=best.name), "longer", change, standing)
+    step = replace(step, cost_seconds=2 * best.cost.train_seconds, rung=best.name, basis="prior")
+    yield replace(step, worth_it=_worth_it(step, change, standing))
+
+
+def _pretrained(standing: Standing) -> Iterator[NextStep]:
+    if standing.spec.pretrained is not None or not standing.spec.of_kind(*_READ_BY_PRETRAINED):
+        return
+    seen = prior("pretrained", standing.spec, standing.metric, standing.chosen)
+    if seen is not None:
+        step = _step(say("next.pretrained"), "pretrained", _relative(seen, standing), standing)
+        yield replace(step, rung="pretrained", basis="prior")
+
+
+def _has_curve(rung: RungRecord) -> bool:
+    return len(rung.curve) >= 3 and rung.score is not None
+
+
+def _relative(seen: Forecast, standing: Standing) -> Forecast:
+    error = max(1e-4, standing.error)
+    return Forecast(seen.median / error, seen.low / error, seen.high / error)
+
+
+def _step(action: str, kind: Way, change: Forecast, standing: Standing) -> NextStep:
+    gain, low, high = (standing.error * (1 - factor) for factor in (change.median, change.high, change.low))
+    return NextStep(action, gain, low, high, kind=kind, chance=_chance(change, standing))
+
+
+def _chance(change: Forecast, standing: Standing) -> float:
+    """Return the probability that the error falls by more than the standard error of the score."""
+    return chance_below(change, 1 - standard_error(standing.chosen) / max(1e-4, standing.error))
+
+
+def _likely(step: NextStep) -> bool:
+    return step.chance is not None and step.chance >= LEAST_CHANCE
+
+
+def _worth_it(step: NextStep, change: Forecast, standing: Standing) -> bool | None:
+    """Say whether a step is worth its seconds; None where only the ladder's prior speaks and no rate was given."""
+    price = standing.worth.needed(step.cost_seconds)
+    if price is not None:
+        return standing.error * expected_gain(change, 1.0) > price
+    if step.basis == "pilots":
+        return _likely(step)
+    return None if _likely(step) else False

@@ -1,0 +1,193 @@
+"""The state of a climb: the record so far, what may still be spent, and the processes that do the work."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any, final
+
+from yunti.climbing.budget import LEARNING, START_SECONDS, TORCH_START_SECONDS, Purse, reserve_seconds
+from yunti.climbing.compare import best_of
+from yunti.climbing.events import RungEnded, RungProgress, RungSaid, Tell
+from yunti.climbing.follow import invite, token_of
+from yunti.climbing.refit import MOST_FOR_REFIT, not_worth_it, refit_seconds
+from yunti.climbing.request import Request
+from yunti.climbing.run import RunFolder
+from yunti.climbing.supervise import Act, Ending, supervise
+from yunti.data.dataset import Dataset
+from yunti.devices import place_of
+from yunti.ladders.find import find_rung
+from yunti.ladders.rung import Rung
+from yunti.records import ClimbRecord, Point, RungRecord
+from yunti.specs import Spec
+from yunti.tasks.metrics import Metric, metric_named
+from yunti.words import say
+
+INTERRUPTED = say("climb.interrupted")
+GRACE_SECONDS = 15.0  # for a process that started slowly, as long as it costs the later rungs no more than a quarter
+
+
+@final
+class State:
+    """The record so far, what may still be spent, and the processes that do the work."""
+
+    def __init__(
+        self, run: RunFolder, request: Request, dataset: Dataset, record: ClimbRecord, purse: Purse, tell: Tell
+    ) -> None:
+        self.run, self.request, self.dataset = run, request, dataset
+        self.record, self.purse, self.tell = record, purse, tell
+        self.place = place_of(os.environ)
+        self.starts = {False: START_SECONDS, True: TORCH_START_SECONDS}
+        self.spec = Spec(
+            dataset.columns, record.task, len(dataset.train), request.seed, request.device, request.pretrained
+        )
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that decides."""
+        return metric_named(self.record.task.metric)
+
+    def trained(self) -> list[RungRecord]:
+        """The rungs that have a model and a score, in the ladder's order."""
+        return [each for each in self.record.rungs if each.score is not None]
+
+    def best(self) -> RungRecord:
+        """The best rung so far; there must be one."""
+        return best_of(self.trained(), self.record.task)
+
+    def rung(self, name: str) -> Rung:
+        """The rung of the ladder with this name."""
+        return find_rung(self.record.task.name, name)
+
+    def needed(self, rung: Rung) -> float:
+        """The least seconds with which a rung can learn something."""
+        return self.starts[rung.needs_torch] * (1.0 if rung.combines else LEARNING)
+
+    def left(self) -> float:
+        """Seconds left for rungs: what is kept for the end is taken off."""
+        return max(0.0, self.purse.left - self.reserve())
+
+    def reserve(self) -> float:
+        """Seconds to keep for the end: for training the best rung so far anew, if it is not too dear, and the test."""
+        return self.reserve_for_test() + self._reserve_for_refit()
+
+    def reserve_for_test(self) -> float:
+        """Seconds to keep for opening the test rows."""
+        slowest = max([each.cost.predict_seconds_per_1000 for each in self.trained() if each.cost], default=0.0)
+        return reserve_seconds(self.record.budget.seconds, self.record.data.split.test, slowest)
+
+    def _reserve_for_refit(self) -> float:
+        if not self.trained() or not self.request.refit:
+            return 0.0
+        best = self.best()
+        if not_worth_it(best, self.record.data.split):
+            return 0.0
+        needed = self.refit_seconds(best)
+        return needed if needed <= MOST_FOR_REFIT * self.record.budget.seconds else 0.0
+
+    def refit_seconds(self, rung: RungRecord) -> float:
+        """Seconds that training a rung anew is expected to take."""
+        return refit_seconds(rung, self.record.data.split, self.starts[self.rung(rung.name).needs_torch])
+
+    def add(self, rung: RungRecord) -> None:
+        """Record a rung, at its place on the ladder, and tell it."""
+        if rung.reason != INTERRUPTED:
+            shutil.rmtree(self.run.checkpoints(rung.name), ignore_errors=True)
+        if forecast := self.run.forecast(rung.name):
+            reached = None if rung.score is None else rung.score.valid
+            took = None if rung.cost is None else rung.cost.train_seconds
+            rung = replace(rung, forecast=replace(forecast, outcome=reached, outcome_seconds=took))
+        rung = replace(rung, curve=self._curve(rung))
+        order = {each: place for place, each in enumerate(self._ladder())}
+        rungs = sorted((*self.record.rungs, rung), key=lambda each: order.get(each.name, len(order)))
+        self.save(rungs=tuple(rungs))
+        self.tell(RungEnded(rung))
+
+    def redraw(self, name: str) -> None:
+        """Take into the record of a rung what was drawn of its learning curve since."""
+        rungs = [replace(each, curve=self._curve(each)) if each.name == name else each for each in self.record.rungs]
+        self.save(rungs=tuple(rungs))
+
+    def _curve(self, rung: RungRecord) -> tuple[Point, ...]:
+        """The learning curve of a rung: trainings on parts of the rows, and the whole one."""
+        parts = self.run.points(rung.name, "curve").points or self.run.points(rung.name).points
+        if not parts or rung.score is None or rung.cost is None:
+            return parts
+        stderr = (rung.score.high - rung.score.low) / (2 * 1.96)
+        whole = Point(self.spec.rows, rung.score.valid, stderr, rung.cost.train_seconds, rung.cost.peak_memory_bytes)
+        return (*parts, whole)
+
+    def _ladder(self) -> list[str]:
+        from yunti.ladders.find import choose_rungs
+
+        return [each.name for each in choose_rungs(self.record.task.name, None)]
+
+    def save(self, **changes: Any) -> None:
+        """Write the record with some fields changed, and what was spent up to now."""
+        budget = replace(self.record.budget, spent_seconds=round(self.purse.spent, 3))
+        self.record = replace(self.record, budget=budget, **changes)
+        self.run.save(self.record)
+
+    def work(
+        self,
+        rung: Rung,
+        share: float,
+        members: Sequence[str] = (),
+        act: Act = "train",
+        parts: Sequence[int] = (),
+        whole_seconds: float = 0.0,
+    ) -> Ending:
+        """Let a process of its own do something for a rung, and watch it.
+
+        Args:
+            rung: the rung.
+            share: seconds that it may take.
+            members: for a rung that combines others, or is trained anew: the others.
+            act: what is to be done.
+            parts: numbers of training rows of the points of a learning curve.
+            whole_seconds: what all rows would get or got: each part gets its share of that.
+        """
+        job: dict[str, Any] = {
+            "folder": str(self.run.path.resolve()),
+            "rung": rung.name,
+            "task": asdict(self.record.task),
+            "seconds": share,
+            "began": time.monotonic(),
+            "seed": self.request.seed,
+            "device": self.request.device,
+            "pretrained": self.request.pretrained,
+            "members": list(members),
+            "act": act,
+            "parts": list(parts),
+            "whole_seconds": whole_seconds,
+            "settings": dict(self.request.settings),
+            "token": token_of(os.environ),
+        }
+        began = job["began"]
+        shown = rung.name if act in ("train", "pilot", "curve") else act
+        ready = 0.0
+
+        def progress(fraction: float, numbers: dict[str, float]) -> None:
+            nonlocal ready
+            used = time.monotonic() - began
+            if not ready:  # the first word of a process: what starting one takes here and now
+                ready = used
+                self.starts[rung.needs_torch] = max(self.starts[rung.needs_torch], used)
+            left = (used - ready) * (1 - fraction) / fraction if fraction > 0.02 else None
+            self.tell(RungProgress(shown, fraction, numbers, left))
+
+        # The worker plans for its share; only when it misjudged that is it killed, and before the reserve is touched.
+        spare = self.purse.left - (self.reserve_for_test() if act in ("refit", "test") else self.reserve())
+        hard = max(share, min(1.5 * share, spare), min(share + GRACE_SECONDS, 0.25 * spare))
+        if not self.trained():
+            hard = max(hard, 20.0)  # the first rung is the model that there always is
+
+        def say_it(sentence: str) -> None:
+            self.tell(RungSaid(shown, sentence))
+
+        if act == "train" and self.place.size > 1:
+            invite(self.run.outcome(rung.name), job)
+        return supervise(job, self.run.outcome(rung.name), hard, progress, say_it)

@@ -1,0 +1,78 @@
+"""What is said about scores and forecasts, built from the numbers."""
+
+from __future__ import annotations
+
+from yunti.climbing.forecast.worth import FREE, Worth
+from yunti.records import ForecastRecord
+from yunti.specs import TaskSpec
+from yunti.words import say
+from yunti.words.units import scored, seconds_text
+
+SHARES = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "calibration_error")
+
+
+def foreseen(record: ForecastRecord, task: TaskSpec, worth: Worth = FREE) -> str:
+    """Say what a rung is expected to bring and to cost, and whether that is worth it.
+
+    Args:
+        record: the forecast.
+        task: what is asked.
+        worth: what an hour costs and a better score is worth.
+    """
+    if record.median is None or record.low is None or record.high is None or record.chance is None:
+        return say("forecast.none", reason=record.refused)
+    return say(
+        "forecast.told",
+        expected=_expected(record, task, worth),
+        against=record.against,
+        least=gap_text(record.least, task),
+        chance=100 * record.chance,
+        worth=_worth_it(record, task),
+    )
+
+
+def _expected(record: ForecastRecord, task: TaskSpec, worth: Worth) -> str:
+    assert record.median is not None
+    assert record.low is not None
+    assert record.high is not None
+    values = {"metric": metric_text(task), "score": scored(record.median, record.low, record.high)}
+    if record.basis == "prior":
+        return say("forecast.prior", **values)
+    if record.seconds is None:
+        return say("forecast.expected", **values)
+    time, money = seconds_text(record.seconds), worth.money(record.seconds)
+    if money is None:
+        return say("forecast.expected for", **values, time=time)
+    return say("forecast.expected for money", **values, time=time, money=money_text(money))
+
+
+def _worth_it(record: ForecastRecord, task: TaskSpec) -> str:
+    if record.price is None or record.gain is None:
+        return say("forecast.worth it" if record.worth_it else "forecast.not worth it")
+    key = "forecast.pays" if record.worth_it else "forecast.does not pay"
+    return say(key, gain=gap_text(record.gain, task), price=gap_text(record.price, task))
+
+
+def metric_text(task: TaskSpec) -> str:
+    """Write the name of the metric that decides.
+
+    Example:
+        >>> metric_text(TaskSpec("classification", "y", "macro_f1", "higher"))
+        'macro f1'
+    """
+    return task.metric.replace("_", " ")
+
+
+def gap_text(value: float, task: TaskSpec) -> str:
+    """Write a difference of scores: in points where the metric is a share."""
+    return say("points", points=f"{100 * value:.2f}") if task.metric in SHARES else f"{value:.4g}"
+
+
+def money_text(amount: float) -> str:
+    """Write an amount of the user's currency, which has no sign here.
+
+    Example:
+        >>> money_text(0.034), money_text(1234.5)
+        ('0.034', '1,234')
+    """
+    return f"{amount:.2g}" if amount < 1 else f"{amount:,.2f}" if amount < 100 else f"{amount:,.0f}"
