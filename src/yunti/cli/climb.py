@@ -47,6 +47,13 @@ NoRefit = Annotated[
     bool,
     typer.Option("--no-refit", help="Do not train the chosen rung anew on training and validation rows together."),
 ]
+Worth = Annotated[
+    str | None,
+    typer.Option(metavar="RATE", help="What a better score is worth, such as '1 point = 30 min'."),
+]
+Price = Annotated[
+    str | None, typer.Option(metavar="MONEY", help="What an hour costs, such as 2.5/h: then '1 point = 20' is money.")
+]
 Out = Annotated[
     str | None, typer.Option(metavar="FOLDER", help="The run folder, new or empty; runs/<name>-<time> if not given.")
 ]
@@ -75,6 +82,8 @@ def climb(
     device: Device = "auto",
     pretrained: Pretrained = None,
     no_refit: NoRefit = False,
+    worth: Worth = None,
+    price: Price = None,
     out: Out = None,
     resume: Resume = None,
     as_json: AsJson = False,
@@ -97,6 +106,8 @@ def climb(
         "device": device,
         "pretrained": pretrained,
         "refit": not no_refit,
+        "worth": worth,
+        "price": price,
         "out": out,
     }
     if resume is not None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.text import Text
 
+from yunti.cli.ahead import ahead_lines
 from yunti.cli.console import show, width_of
 from yunti.cli.layout import command, data_lines, hung, ladder_lines, machine_sentence, task_sentence
 from yunti.climbing.budget import UNBOUNDED_SECONDS
@@ -164,6 +165,7 @@ def result_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text
     if test is not None:
         told = f"{record.task.metric} {scored(test.score, test.low, test.high)}"
         yield from hung("test", f"{told} on {record.data.split.test:,} rows, opened once, at the end", width, "bold")
+    yield from ahead_lines(record, width)
     spent = seconds_text(record.budget.spent_seconds)
     spent += f" of {seconds_text(record.budget.seconds)}" if bounded(record.budget) else ""
     yield from hung("time", spent, width)

@@ -51,10 +51,10 @@ class Ascent:
         share = self._share(rung, later)
         if reason := self._unfit(rung, share):
             self._leave_out(rung, reason)
-        elif self._is_dear(rung, share):
-            self._try_on_parts(rung, share)
+        elif self._is_dear(rung, share) and self._try_on_parts(rung, share):
             self.put_off.append(rung)
         else:
+            share = self._share(rung, later)
             forecast = self._guess(rung, share)
             if forecast is not None and not forecast.worth_it:
                 self._leave_out(rung, foreseen(forecast, state.record.task, state.request.exchange))
@@ -131,17 +131,20 @@ class Ascent:
             return True
         return share >= PILOT_SECONDS and state.spec.rows // PILOT_PARTS[0] >= LEAST_PILOT_ROWS
 
-    def _try_on_parts(self, rung: Rung, share: float) -> None:
-        """Train a rung on parts of the rows, and tell what it is expected to bring."""
+    def _try_on_parts(self, rung: Rung, share: float) -> bool:
+        """Train a rung on parts of the rows, and tell what it is expected to bring; False where it proved cheap."""
         state, rows = self.state, self.state.spec.rows
         if not state.run.points(rung.name).points:
             parts = [rows // part for part in PILOT_PARTS]
             seconds = state.starts[rung.needs_torch] + len(parts) * PILOT_START_SECONDS + share * sum(parts) / rows
             state.tell(RungStarted(rung.name, rung.era, rung.idea, seconds))
             state.work(rung, seconds, act="pilot", parts=parts, whole_seconds=share)
+        if len(state.run.points(rung.name).points) == 1:
+            return False
         forecast = self._foresee(rung, share)
         told = foreseen(forecast, state.record.task, state.request.exchange)
         state.tell(Foreseen(rung.name, forecast, told))
+        return True
 
     def _foresee(self, rung: Rung, share: float = math.inf) -> ForecastRecord:
         """Forecast what a rung that was tried on parts of the rows will bring, against the best rung there is now."""

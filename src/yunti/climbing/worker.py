@@ -44,6 +44,7 @@ PROBE_ROWS = 8
 TIMED_ROWS = 1000
 REPORT_SECONDS = 0.2
 FINISH_SHARE, FINISH_SECONDS = 0.06, 1.0  # of a rung's share: kept for predicting, measuring and writing the bundle
+CHEAP_SHARE = 0.25  # of its share: a rung that needs no more is not tried on more parts
 MOST_TO_FINISH = 0.15  # of a small share
 
 Send = Callable[[dict[str, Any]], None]
@@ -192,6 +193,8 @@ def train_on_parts(job: Job, send: Send) -> None:
         points.append(Point(rows, scored.valid, stderr, took, peak, round(part.seconds, 3)))
         recipe_seconds = _recipe_seconds(model, rung, job, dataset, took - part.seconds)
         run.save_points(rung.name, Points(tuple(points), recipe_seconds), kind)
+        if kind == "pilot" and took * len(dataset.train) / rows < CHEAP_SHARE * job.whole_seconds:
+            return  # it is so cheap that it is trained at once
 
 
 def _recipe_seconds(model: Model, rung: Rung, job: Job, dataset: Dataset, learning: float) -> float | None:

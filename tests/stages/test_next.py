@@ -1,0 +1,232 @@
+"""What could be done next, what holds the score back, and what rungs did on other data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from yunti.climbing.forecast.prior import prior
+from yunti.climbing.forecast.worth import FREE, parse_worth
+from yunti.climbing.limit import limit, noise_floor, strong_rungs
+from yunti.climbing.next import Standing, change_with_rows, next_steps
+from yunti.data.doctor.duplicates import repeats
+from yunti.ladders.prediction import LADDER
+from yunti.records import Cost, ForecastRecord, Point, RepeatsRecord, RungRecord, Score
+from yunti.specs import ColumnSpec, Spec, TaskSpec
+from yunti.tasks.metrics import metric_named
+from yunti.words import told
+
+CLASSES = TaskSpec("classification", "y", "accuracy", "higher", ("a", "b"))
+VALUES = TaskSpec("regression", "y", "r2", "higher")
+
+
+def spec(kind="number", task=CLASSES, rows=8000, pretrained=None):
+    return Spec((ColumnSpec("x", kind),), task, rows, pretrained=pretrained)
+
+
+def rung(name, valid, half=0.01, seconds=10.0, curve=(), **changes):
+    cost = Cost(seconds, seconds, 0.01, 2**28, 1000, 1000, 1e9, 0.1)
+    points = tuple(
+        Point(rows, score, half / 1.96, seconds * rows / 8000, 2**28)
+        for rows, score in zip((500, 1000, 2000, 4000, 8000), curve, strict=False)
+    )
+    era = "traditional" if name in ("constant", "linear", "tree", "svm", "boosting") else "deep"
+    made = RungRecord(
+        name, era, "done", score=Score("accuracy", valid, valid - half, valid + half), cost=cost, curve=points
+    )
+    return replace(made, scores={"accuracy": valid, "r2": valid}, **changes)
+
+
+def standing(chosen, *others, spec=spec(), worth=FREE, metric="accuracy"):  # noqa: B008
+    return Standing(chosen, (*others, chosen), LADDER, spec, metric_named(metric), worth)
+
+
+STEEP = (0.50, 0.60, 0.70, 0.78, 0.84)
+FLAT = (0.8390, 0.8395, 0.8400, 0.8400, 0.8400)
+
+
+def test_a_steep_curve_asks_for_more_rows_and_a_flat_one_to_stop():
+    steps = next_steps(standing(rung("boosting", 0.84, curve=STEEP)))
+    assert [step.rows for step in steps[:2]] == [32000, 16000]
+    four, two = steps[:2]
+    assert two.low < two.gain < two.high
+    assert two.chance > 0.9
+    assert 0.02 < two.gain < 0.06
+    assert four.gain > two.gain
+    assert two.worth_it is None
+    assert two.basis == "curve"
+    assert steps[-1].kind == "stop"
+    assert steps[-1].worth_it is False
+    flat = next_steps(standing(rung("boosting", 0.84, half=0.06, curve=FLAT)))
+    assert flat[0].kind == "stop"
+    assert flat[0].worth_it is True
+    assert all(step.worth_it is False for step in flat[1:])
+
+
+def test_without_a_curve_nothing_is_said_about_more_rows():
+    here = standing(rung("boosting", 0.84))
+    assert change_with_rows(here, 16000) is None
+    assert [step.kind for step in next_steps(here)] == ["stop"]
+
+
+def test_an_ensemble_is_judged_by_its_heaviest_member_with_a_wider_interval():
+    member = rung("boosting", 0.84, curve=STEEP)
+    other = rung("linear", 0.80, curve=FLAT)
+    whole = rung("ensemble", 0.86, plan={"weights": {"boosting": 0.7, "linear": 0.3}})
+    alone, together = standing(member), standing(whole, other, member)
+    assert together.curved is member
+    one, two = change_with_rows(alone, 16000), change_with_rows(together, 16000)
+    assert one.median == two.median
+    assert two.low < one.low < one.high < two.high
+
+
+def test_a_rung_that_was_left_out_is_offered_with_its_forecast_and_its_price():
+    forecast = ForecastRecord(8000, median=0.90, low=0.87, high=0.93, seconds=600.0)
+    left_out = RungRecord("resnet", "deep", "skipped", "not worth it", forecast=forecast)
+    dear = next_steps(standing(rung("mlp", 0.84), left_out, worth=parse_worth("1 point = 1 min")))
+    cheap = next_steps(standing(rung("mlp", 0.84), left_out, worth=parse_worth("1 point = 10 min")))
+    said = [next(step for step in steps if step.kind == "rung") for steps in (dear, cheap)]
+    assert [step.worth_it for step in said] == [False, True]
+    assert said[0].gain == pytest.approx(0.06)
+    assert (said[0].low, said[0].high) == (pytest.approx(0.03), pytest.approx(0.09))
+    assert said[0].cost_seconds == 600
+    assert said[0].basis == "pilots"
+    assert said[0].chance > 0.95
+
+
+def test_a_rung_without_a_pilot_is_offered_by_the_prior_and_one_that_cannot_serve_is_not():
+    skipped = [RungRecord(name, "deep", "skipped", "no time") for name in ("mlp", "convnet", "pretrained")]
+    steps = next_steps(standing(rung("linear", 0.84), *skipped))
+    offered = {step.rung: step for step in steps if step.kind == "rung"}
+    assert set(offered) == {"mlp"}  # no pictures, no pretrained model
+    assert offered["mlp"].basis == "prior"
+    assert offered["mlp"].low < 0 < offered["mlp"].high
+    assert offered["mlp"].worth_it is None
+
+
+def test_a_pretrained_model_is_offered_where_there_is_text_or_a_picture():
+    for kind, said in (("text", True), ("image", True), ("number", False), ("audio", False)):
+        steps = next_steps(standing(rung("linear", 0.84), spec=spec(kind)))
+        assert any(step.kind == "pretrained" for step in steps) == said
+    given = next_steps(standing(rung("linear", 0.84), spec=spec("text", pretrained="model")))
+    assert not any(step.kind == "pretrained" for step in given)
+
+
+def test_a_rung_that_was_cut_short_may_be_trained_longer():
+    cut = rung("mlp", 0.84, reason="shortened to 50.0%", plan={"shortened": "shortened to 50.0%"})
+    step = next(step for step in next_steps(standing(rung("linear", 0.845), cut)) if step.kind == "longer")
+    assert step.cost_seconds == 20
+    assert step.basis == "prior"
+    assert step.rung == "mlp"
+
+
+def answers(*rows):
+    return {name: np.eye(2)[np.array(codes)] for name, codes in rows}.__getitem__
+
+
+def test_rows_on_which_all_strong_rungs_contradict_the_label_are_told():
+    target = np.zeros(1000, dtype=np.int64)
+    wrong = (np.arange(1000) < 100).astype(int)
+    alike = {name: wrong.copy() for name in ("linear", "svm", "boosting")}
+    alike["svm"][:10] = 0
+    rungs = [rung(name, 0.9) for name in alike]
+    here = standing(rungs[-1], *rungs[:-1])
+    told_ = limit(here, next_steps(here), target, answers(*alike.items()), None)
+    assert told_.what == "labels"
+    assert told_.disagreements == 90
+    assert told_.reason.startswith(
+        "90 of the 100 validation rows that boosting gets wrong are answered alike by 3 strong"
+    )
+    alike["linear"] = np.roll(wrong, 500)
+    apart = limit(here, next_steps(here), target, answers(*alike.items()), None)
+    assert apart.what != "labels"
+    assert apart.disagreements == 0
+
+
+def test_labels_that_differ_for_equal_inputs_are_a_floor():
+    assert noise_floor(RepeatsRecord(1000, 0.18), CLASSES, 1.0) == pytest.approx(0.1)
+    assert noise_floor(RepeatsRecord(49, 0.18), CLASSES, 1.0) is None
+    assert noise_floor(RepeatsRecord(1000, 0.0), CLASSES, 1.0) is None
+    assert noise_floor(RepeatsRecord(1000, 2.0), VALUES, 8.0) == pytest.approx(0.25)
+    here = standing(rung("linear", 0.89))
+    target, predictions = np.zeros(100, dtype=np.int64), answers(("linear", [0] * 100))
+    found = limit(here, (), target, predictions, RepeatsRecord(1000, 0.18))
+    assert found.what == "labels"
+    assert "no model can be right on more than about 90.0% of the rows; linear is right on 89.0%" in found.reason
+    assert limit(standing(rung("linear", 0.8)), (), target, predictions, RepeatsRecord(1000, 0.18)).what != "labels"
+    few = limit(here, (), target, predictions, RepeatsRecord(60, 0.18))
+    assert few.what != "labels"  # too few of 8,000 rows
+
+
+def test_simulated_label_noise_is_found_again():
+    random = np.random.default_rng(0)
+    codes = np.repeat(np.arange(3000), 2)
+    labels = np.repeat(random.integers(0, 2, 3000), 2)
+    flipped = np.where(random.random(6000) < 0.1, 1 - labels, labels)
+    found = repeats(codes, flipped, np.ones(6000, dtype=bool), "classification")
+    assert found.pairs == 3000
+    assert noise_floor(found, CLASSES, 1.0) == pytest.approx(0.1, abs=0.015)
+    noisy = np.repeat(random.normal(0, 2, 3000), 2) + random.normal(0, 1, 6000)
+    values = repeats(codes, noisy, np.ones(6000, dtype=bool), "regression")
+    assert noise_floor(values, VALUES, float(noisy.var())) == pytest.approx(1 / 5, abs=0.02)
+    none = repeats(np.arange(5), np.zeros(5), np.ones(5, dtype=bool), "classification")
+    assert none == RepeatsRecord(0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "others", "what"),
+    [
+        (rung("boosting", 0.84, curve=STEEP), (), "data"),
+        (rung("mlp", 0.84, curve=FLAT, reason="cut", plan={"shortened": "cut"}), (), "time"),
+        (
+            rung("mlp", 0.84, curve=FLAT),
+            (RungRecord("resnet", "deep", "skipped", forecast=ForecastRecord(8000, median=0.9, low=0.88, high=0.92)),),
+            "model",
+        ),
+        (rung("boosting", 0.84, curve=FLAT), (), "unclear"),
+        (rung("boosting", 0.84), (), "unclear"),
+    ],
+)
+def test_the_first_limit_that_holds_is_told(chosen, others, what):
+    here = standing(chosen, *others)
+    found = limit(here, next_steps(here), np.zeros(10, dtype=np.int64), answers((chosen.name, [0] * 10)), None)
+    assert found.what == what
+    assert found.reason.endswith(".")
+
+
+def test_strong_rungs_are_near_the_best_and_single():
+    rungs = [
+        rung("linear", 0.7),
+        rung("svm", 0.88),
+        rung("boosting", 0.9),
+        rung("ensemble", 0.91, plan={"weights": {}}),
+    ]
+    assert [each.name for each in strong_rungs(standing(rungs[-1], *rungs[:-1]))] == ["svm", "boosting"]
+
+
+@pytest.mark.parametrize("kind", ["number", "image", "text", "audio", "sequence"])
+def test_the_prior_knows_every_rung_and_keeps_its_bounds(kind):
+    best = rung("linear", 0.8)
+    for each in LADDER:
+        seen = prior(each.name, spec(kind), metric_named("accuracy"), best)
+        if each.combines or each.name in ("constant", "linear"):
+            assert seen is None
+        elif seen is not None:
+            assert 0 < seen.low < seen.median < seen.high <= 1
+    assert prior("boosting", spec(kind), metric_named("accuracy"), rung("constant", 0.5)) is None
+
+
+def test_the_prior_of_an_error_with_a_unit_is_the_root_of_that_of_squares():
+    best = replace(rung("linear", 0.8), score=Score("rmse", 100.0, 90.0, 110.0))
+    squared = prior("boosting", spec(task=VALUES), metric_named("r2"), rung("linear", 0.8))
+    plain = prior("boosting", spec(task=VALUES), metric_named("rmse"), best)
+    assert (plain.median / 100) ** 2 == pytest.approx(squared.median / 0.2)
+    assert plain.high > 100
+
+
+def test_limits_and_steps_are_told_in_english_as_they_are():
+    here = standing(rung("boosting", 0.84, curve=STEEP))
+    for step in next_steps(here):
+        assert told(step.action) == step.action
