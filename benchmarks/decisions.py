@@ -4,8 +4,9 @@
     python benchmarks/decisions.py judge RUNS
 
 In these climbs every rung that is not cheap is tried on parts of the rows and then trained whatever was forecast, so
-that the truth is known. Judged are three ways to go on after the cheap ones, with the same price of time: always (train
-all rungs), never (stop there), and by forecasts (pay all pilots, then train the rung that promises most while it is expected to pay).
+that the truth is known. Judged are three ways to go on after the cheap ones, with the same price of time: always
+(train all rungs), never (stop there), and by forecasts (pay all pilots, then train the rung that promises most while
+it is expected to pay).
 The regret of a way is what it misses, in points of the score, of the best that could have been done in hindsight.
 """
 
@@ -166,12 +167,12 @@ def _forecasts(cases: Sequence[Case]) -> None:
             before = case.error(case.best(case.cheap))
             right.append((chance_below(seen, before) >= 0.5) == (error < before))
             print(f"  {case.name:<20} {each.rung.name:<12} forecast {seen.median:.4f} "
-                  f"({seen.low:.4f} to {seen.high:.4f}), reached {error:.4f} {'' if inside[-1] else '!'}; seconds {made.seconds:.0f}, took "
-                  f"{cost.train_seconds:.0f}; MiB {made.peak_memory_bytes / 2**20:.0f}, "
+                  f"({seen.low:.4f} to {seen.high:.4f}), reached {error:.4f} {'' if inside[-1] else '!'}; seconds "
+                  f"{made.seconds:.0f}, took {cost.train_seconds:.0f}; MiB {made.peak_memory_bytes / 2**20:.0f}, "
                   f"needed {cost.peak_memory_bytes / 2**20:.0f}")  # fmt: skip
     print(
-        f"scores inside of their intervals: {np.mean(inside):.0%} of {len(inside)}; better or worse than the cheap ones "
-        f"told rightly: {np.mean(right):.0%}; seconds within 30 %: {np.mean(np.abs(times) <= 0.3):.0%} (median "
+        f"scores inside of their intervals: {np.mean(inside):.0%} of {len(inside)}; better or worse than the cheap "
+        f"ones told rightly: {np.mean(right):.0%}; seconds within 30 %: {np.mean(np.abs(times) <= 0.3):.0%} (median "
         f"{np.median(times):+.0%}); memory within 25 %: {np.mean(np.abs(memory) <= 0.25):.0%} "
         f"(median {np.median(memory):+.0%})"
     )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from scipy import stats
 
+from yunti.climbing.forecast.chances import chance_below
+from yunti.climbing.forecast.cost import energy_at, memory_at, seconds_at
 from yunti.climbing.forecast.curve import Forecast
-from yunti.climbing.forecast.outlook import chance_below, in_errors, memory_at, outlook, seconds_at
-from yunti.climbing.forecast.words import told
-from yunti.records import ForecastRecord, Point, RungRecord, Score, from_json, to_json
+from yunti.climbing.forecast.outlook import Known, in_errors, outlook
+from yunti.climbing.forecast.worth import parse_worth
+from yunti.climbing.wording import foreseen
+from yunti.records import Cost, ForecastRecord, Point, RungRecord, Score, from_json, to_json
 from yunti.specs import TaskSpec
 from yunti.tasks.metrics import METRICS, metric_named
 
@@ -30,6 +34,11 @@ def best(valid, half=0.01):
     return RungRecord("boosting", "traditional", "done", score=Score("accuracy", valid, valid - half, valid + half))
 
 
+def known(valid=0.90, *others, **changes):
+    here = best(valid)
+    return Known(metric_named("accuracy"), 16000, (*others, here), here, **changes)
+
+
 def test_a_metric_as_an_error_comes_back_as_itself():
     for metric in METRICS:
         assert metric.as_error(metric.as_error(0.3)) == pytest.approx(0.3)
@@ -38,8 +47,8 @@ def test_a_metric_as_an_error_comes_back_as_itself():
 
 
 def test_a_rung_that_climbs_steeply_is_worth_it_and_one_that_lags_is_not():
-    steep = outlook(metric_named("accuracy"), points([0.70, 0.79, 0.86]), 16000, best(0.90))
-    lags = outlook(metric_named("accuracy"), points([0.70, 0.72, 0.74]), 16000, best(0.90))
+    steep = outlook(points([0.70, 0.79, 0.86]), known())
+    lags = outlook(points([0.70, 0.72, 0.74]), known())
     assert steep.worth_it
     assert steep.chance > 0.5
     assert not lags.worth_it
@@ -77,29 +86,84 @@ def test_a_negative_r2_and_a_rung_without_a_mistake_can_be_foreseen():
 
 def test_seconds_and_memory_are_a_part_that_stays_and_one_that_grows():
     some = points([0.7, 0.8, 0.85])
-    assert seconds_at(some, 16000) == pytest.approx(2 + 32, rel=1e-6)
+    time = seconds_at(some, 16000)
+    assert time.median == pytest.approx(2 + 32, rel=1e-6)
+    assert 0.7 * time.median < time.low < time.median < time.high < 1.4 * time.median
     assert memory_at(some, 16000) == pytest.approx(2**28 + 16e6, rel=1e-6)
-    assert seconds_at(points([0.7, 0.8, 0.85], seconds=[5.0, 3.0, 2.0]), 16000) > 0
+    assert seconds_at(points([0.7, 0.8, 0.85], seconds=[5.0, 3.0, 2.0]), 16000).median > 0
     assert seconds_at([], 16000) is None
+    assert memory_at([], 16000) is None
+
+
+def test_a_share_a_process_and_a_recipe_bound_the_seconds():
+    some = [replace(point, start_seconds=1.5) for point in points([0.7, 0.8, 0.85])]
+    assert seconds_at(some, 16000, start=4.0).median == pytest.approx(38, rel=1e-6)
+    assert seconds_at(some, 16000, start=4.0).start == pytest.approx(5.5)
+    assert seconds_at(some, 16000, start=4.0, share=20.0).median == 20
+    assert seconds_at(some, 16000, start=4.0, share=20.0).high == 20
+    assert seconds_at(some, 16000, start=4.0, recipe_seconds=10.0).median == pytest.approx(15.5)
+
+
+def test_energy_is_that_of_the_longest_rung_a_second():
+    rungs = [
+        replace(best(0.9), cost=Cost(seconds, seconds, 0.1, 1, 1, 1, 1.0, energy))
+        for seconds, energy in ((1.0, 9.0), (100.0, 2.0))
+    ]
+    assert energy_at(50.0, rungs) == pytest.approx(1.0)
+    assert energy_at(50.0, []) is None
 
 
 def test_without_a_number_it_is_tried_and_the_reason_is_told():
-    seen = outlook(metric_named("accuracy"), points([0.7, 0.8]), 16000, best(0.9))
+    seen = outlook(points([0.7, 0.8]), known())
     assert seen.worth_it
     assert seen.median is None
-    assert told(seen, ACCURACY) == "no forecast: two sizes are too few: three are needed"
+    assert foreseen(seen, ACCURACY) == "no forecast: two sizes are too few: three are needed"
 
 
 def test_without_any_pilot_it_is_tried():
-    seen = outlook(metric_named("accuracy"), [], 16000, best(0.9))
+    seen = outlook([], known())
     assert seen.worth_it
-    assert told(seen, ACCURACY) == "no forecast: no pilot came to an end"
+    assert foreseen(seen, ACCURACY) == "no forecast: no pilot came to an end"
     assert seen.seconds is seen.peak_memory_bytes is None
 
 
 def test_a_forecast_is_told_in_a_sentence_and_kept_in_json():
-    seen = outlook(metric_named("accuracy"), points([0.70, 0.72, 0.74]), 16000, best(0.90))
-    sentence = told(seen, ACCURACY)
+    seen = outlook(points([0.70, 0.72, 0.74]), known())
+    sentence = foreseen(seen, ACCURACY)
     assert sentence.startswith(f"expected accuracy {seen.median:.3g} (")
-    assert "for 34 s; chance that it beats boosting by more than 0.51 points: 1 %: not worth it" in sentence
+    assert "for 34 s; chance that it beats boosting by more than 0.51 points: 1 % → not worth it" in sentence
     assert from_json(ForecastRecord, to_json(seen)) == seen
+
+
+def test_a_rate_of_exchange_decides_by_the_expected_gain():
+    some = points([0.70, 0.79, 0.86])
+    cheap = outlook(some, known(worth=parse_worth("1 point = 10 min")))
+    dear = outlook(some, known(worth=parse_worth("1 point = 1 s")))
+    assert cheap.worth_it
+    assert not dear.worth_it
+    assert cheap.gain == dear.gain
+    assert dear.price == pytest.approx(0.34, rel=1e-6)
+    assert foreseen(dear, ACCURACY).endswith("points are to be expected, and its time costs as much as 34.00 points")
+    priced = parse_worth("1 point = 10 min", "2.5/h")
+    assert "for 34 s (0.024)" in foreseen(outlook(some, known(worth=priced)), ACCURACY, priced)
+
+
+def test_a_rung_with_a_whole_curve_pulls_the_forecast_by_three_tenths():
+    some = points([0.70, 0.75, 0.80])
+    alone = outlook(some, known())
+    curve = (Point(2000, 0.80, 0.005, 1.0, 1), Point(16000, 0.95, 0.005, 8.0, 1))
+    cheap = replace(best(0.95), name="linear", curve=curve)
+    beside = outlook(some, known(0.90, cheap))
+    carried = 0.20 * 0.05 / 0.20  # its error at 2,000 rows, times what became of the cheap one's
+    wanted = 0.7 * math.log(1 - alone.median) + 0.3 * math.log(carried)
+    assert math.log(1 - beside.median) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_what_came_of_earlier_forecasts_corrects_the_next():
+    some = points([0.70, 0.75, 0.80])
+    earlier = outlook(points([0.6, 0.7, 0.75]), known())
+    came = replace(earlier, outcome=1 - (1 - earlier.median) / 2)
+    done = replace(best(0.9), name="mlp", forecast=came)
+    plain, corrected = outlook(some, known()), outlook(some, known(0.90, done))
+    assert math.log((1 - corrected.median) / (1 - plain.median)) == pytest.approx(-math.log(2) / 3)
+    assert outlook(some, known(0.90, replace(done, forecast=replace(came, basis="prior")))) == plain

@@ -12,6 +12,7 @@ import numpy as np
 from yunti.climbing.forecast.chances import chance_below, corrected, expected_gain, shifted
 from yunti.climbing.forecast.cost import energy_at, memory_at, seconds_at
 from yunti.climbing.forecast.curve import Forecast, extrapolate
+from yunti.climbing.forecast.prior import FEW_MISTAKES
 from yunti.climbing.forecast.worth import FREE, Worth
 from yunti.records import ForecastRecord, Point, RungRecord
 from yunti.tasks.metrics import Metric
@@ -87,6 +88,8 @@ def outlook(points: Sequence[Point], known: Known, recipe_seconds: float | None 
     if seen.refused:
         return made
     seen = corrected(_anchored(seen, points[-1], known), _earlier(known))
+    if seen.median < FEW_MISTAKES * known.least:
+        seen = replace(seen, low=min(seen.low, _LEAST_ERROR))
     return judged(made, seen, known)
 
 
@@ -100,7 +103,8 @@ def judged(made: ForecastRecord, seen: Forecast, known: Known) -> ForecastRecord
     assert known.best.score is not None
     present = known.metric.as_error(known.best.score.valid)
     chance = chance_below(seen, present - known.least)
-    low, high = sorted((known.metric.as_error(seen.low), known.metric.as_error(seen.high)))
+    least = 0.0 if seen.low <= _LEAST_ERROR else seen.low
+    low, high = sorted((known.metric.as_error(least), known.metric.as_error(seen.high)))
     gain = expected_gain(seen, present)
     price = known.worth.needed(made.seconds)
     worth_it = gain > price if price is not None else made.basis == "prior" or chance >= LEAST_CHANCE

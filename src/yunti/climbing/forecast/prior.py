@@ -7,6 +7,7 @@ tree, an SVM, CatBoost and RealMLP as the rungs. Other kinds: few climbs of our 
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from yunti.climbing.forecast.curve import Forecast
@@ -16,6 +17,10 @@ from yunti.tasks.metrics import Metric
 
 _SQUARED: Final = ("rmse", "mae")  # errors in the target's unit: the root of what 1 − R² measures
 _LEAST_ERROR: Final = 1e-4
+_NINETY: Final = 1.6449
+_FEW_PLAIN: Final = 2  # with more columns of numbers and categories beside a text or a picture it is a table
+FEW_MISTAKES: Final = 1.7  # standard errors: so small an error is about three rows, and chance may leave none of them
+_OWN: Final = 0.7  # of a score's standard error is not shared by another rung's score on the same rows
 
 Range = tuple[float, float, float]  # the 5th, 50th and 95th percentile of the factor
 
@@ -90,15 +95,22 @@ def prior(rung: str, spec: Spec, metric: Metric, best: RungRecord) -> Forecast |
         >>> best = RungRecord("linear", "traditional", "done", score=Score("accuracy", 0.8, 0.78, 0.82))
         >>> seen = prior("boosting", spec, metric_named("accuracy"), best)
         >>> [round(value, 3) for value in (seen.median, seen.low, seen.high)]
-        [0.18, 0.096, 0.296]
+        [0.18, 0.096, 0.297]
     """
     assert best.score is not None
     dear: tuple[Kind, ...] = ("image", "audio", "text", "sequence")
-    kind = next((each for each in dear if spec.of_kind(each)), None)
+    plain = [column for column in spec.columns if column.kind not in (*dear, "id")]
+    kind = next((each for each in dear if spec.of_kind(each)), None) if len(plain) <= _FEW_PLAIN else None
     found = (_PRIOR[kind] if kind else _TABLE).get(rung)
     if found is None or best.name == "constant":  # what a first real rung makes of the data nobody can know
         return None
-    error = max(_LEAST_ERROR, metric.as_error(best.score.valid))
-    low, median, high = (error * factor ** (0.5 if metric.name in _SQUARED else 1.0) for factor in found)
+    doubt = (best.score.high - best.score.low) / (2 * 1.96)
+    error = max(_LEAST_ERROR, metric.as_error(best.score.valid), doubt / 2)  # few validation rows may show no mistake
+    power = 0.5 if metric.name in _SQUARED else 1.0
+    down, _, up = (math.hypot(power * math.log(factor / found[1]), _NINETY * _OWN * doubt / error) for factor in found)
+    median = error * found[1] ** power
+    low, high = median * math.exp(-down), median * math.exp(up)
+    if median < FEW_MISTAKES * doubt:
+        low = _LEAST_ERROR
     most = 1.0 if metric.direction == "higher" and metric.name != "r2" else float("inf")
     return Forecast(min(most, median), min(most, low), min(most, high))
