@@ -134,7 +134,7 @@ def growth(
     Example:
         >>> seen = growth([250, 500, 1000, 2000, 4000], [0.40, 0.30, 0.23, 0.18, 0.145], 8000)
         >>> f"{seen.median:.2f} ({seen.low:.2f} to {seen.high:.2f})"
-        '0.84 (0.76 to 0.91)'
+        '0.85 (0.75 to 0.90)'
     """
     x, y, errors = _points(sizes, scores, at, stderr, kind)
     noise = _NOISE[kind]
