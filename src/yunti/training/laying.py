@@ -41,6 +41,7 @@ from yunti.training.measuring import (
 from yunti.training.pace import Memory, Pace
 from yunti.training.pilot import RESERVE_SECONDS
 from yunti.training.precision import Precision, choose_precision, peak_flops
+from yunti.words import say
 
 _FORM = 1  # of checkpoints: raise it where an older one can no longer be gone on from
 _KNOWN_BY = 64  # rows whose values tell data apart, beside all answers
@@ -255,9 +256,8 @@ def _note(network: Network, plan: Plan, again: Again | None) -> None:
         network.note(dial={"value": dial, "reason": reason})
     network.note(steps={"value": steps.total, "reason": steps.reason}, rows=steps.rows)
     if again is None and (steps.share < 1 or dial < network.settings.dial):
-        size = f" at {dial:.0%} of its width" if dial < network.settings.dial else ""
-        short = f"shortened to {steps.share:.1%} of its recipe{size} to fit the time: {steps.total:,} steps"
-        network.note(shortened=short)
+        key = "shortened.narrower" if dial < network.settings.dial else "shortened.network"
+        network.note(shortened=say(key, share=steps.share, dial=dial, steps=steps.total))
 
 
 def _choose(bench: Bench, rows: tuple[int, int], watch: Watch, again: Again | None) -> Plan:

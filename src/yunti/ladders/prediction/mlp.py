@@ -10,6 +10,7 @@ from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Augment, Recipe
 from yunti.specs import Spec
+from yunti.words import say
 
 if TYPE_CHECKING:
     from torch import nn
@@ -89,7 +90,7 @@ def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Modul
 RUNG = Rung(
     name="mlp",
     era="deep",
-    idea="Layers of neurons on embedded columns, as an ensemble of networks that share nearly all their weights.",
+    idea=say("rung.mlp"),
     source="Gorishniy et al., 2025, TabM, arXiv 2410.24210; Holzmüller et al., 2024, RealMLP, arXiv 2407.04491",
     unfit_for=unfit_for,
     build=build,

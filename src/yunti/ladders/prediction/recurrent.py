@@ -18,6 +18,7 @@ from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
 from yunti.specs import Spec
+from yunti.words import say
 
 if TYPE_CHECKING:
     from torch import nn
@@ -96,7 +97,7 @@ def _fold(length: int) -> int:
 RUNG = Rung(
     name="recurrent",
     era="deep",
-    idea="LSTM layers read a row step by step, forwards and backwards, and keep what matters.",
+    idea=say("rung.recurrent"),
     source="Hochreiter and Schmidhuber, 1997, Long short-term memory; Graves and Schmidhuber, 2005",
     unfit_for=unfit_for,
     build=build,

@@ -20,6 +20,7 @@ from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
 from yunti.specs import Spec
+from yunti.words import say
 
 if TYPE_CHECKING:
     from torch import nn
@@ -112,7 +113,7 @@ def _stem(stream: Stream) -> int:
 RUNG = Rung(
     name="resnet",
     era="deep",
-    idea="Many layers, each of which adds a little to what came in, so that depth does no harm.",
+    idea=say("rung.resnet"),
     source="He et al., 2016, arXiv 1512.03385; Gorishniy et al., 2021, arXiv 2106.11959",
     unfit_for=unfit_for,
     build=build,

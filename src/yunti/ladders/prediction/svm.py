@@ -20,6 +20,7 @@ from yunti.ladders.rung import Rung, share_by_kind, too_little
 from yunti.models.contract import Model, Parts, Size, Watch
 from yunti.seeds import generator
 from yunti.specs import Spec
+from yunti.words import say
 
 if TYPE_CHECKING:
     from yunti.models.features import Features
@@ -146,9 +147,9 @@ class Svm(Featured):
             "reasons": REASONS,
         }
         if maker.cut:
-            self._plan["stopped"] = f"the time was over before the weights of {rows:,} rows had settled"
+            self._plan["stopped"] = say("stopped.weights of rows", rows=rows)
         elif rows < wanted:
-            self._plan["shortened"] = f"shortened to fit the time: fitted to {rows:,} of {wanted:,} rows"
+            self._plan["shortened"] = say("shortened.svm", rows=rows, wanted=wanted)
 
     def answers(self, matrix: Any) -> NDArray[np.float32 | np.float64]:
         """Predict rows of features."""
@@ -187,7 +188,7 @@ class Svm(Featured):
 
 def unfit_for(spec: Spec) -> str | None:
     """Say why the rung cannot serve, or None."""
-    return too_little(spec, LEAST_ROWS, "for a margin")
+    return too_little(spec, LEAST_ROWS, say("purpose.svm"))
 
 
 def build(spec: Spec, size: Size) -> Model:
@@ -198,7 +199,7 @@ def build(spec: Spec, size: Size) -> Model:
 RUNG = Rung(
     name="svm",
     era="traditional",
-    idea="Divides classes by the widest margin, through a Gaussian kernel or straight through the words.",
+    idea=say("rung.svm"),
     source="Cortes and Vapnik (1995); Williams and Seeger (2001) for Nyström; Platt (1999)",
     unfit_for=unfit_for,
     build=build,

@@ -19,6 +19,7 @@ from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
 from yunti.specs import Spec
+from yunti.words import say
 
 if TYPE_CHECKING:
     from torch import nn
@@ -107,7 +108,7 @@ def _fold(stream: Stream) -> int:
 RUNG = Rung(
     name="transformer",
     era="large",
-    idea="Columns, words, patches and stretches of sound become tokens that attend to one another.",
+    idea=say("rung.transformer"),
     source="Vaswani et al., 2017, arXiv 1706.03762; Gorishniy et al., 2021, arXiv 2106.11959; "
     "Dosovitskiy et al., 2021, arXiv 2010.11929",
     unfit_for=unfit_for,

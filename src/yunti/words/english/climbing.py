@@ -1,0 +1,3 @@
+"""What a climb says: its verdict, its forecasts, what comes next."""
+
+CLIMBING: dict[str, str] = {}
