@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -22,14 +23,30 @@ MOST_REASON_LINES = 2
 SEVERITY_STYLES: dict[Severity, str] = {"broken": "red", "left out": "yellow", "warning": "yellow", "note": "dim"}
 
 
+_WIDE = "\u2e80-\u9fff\uff00-\uffef"  # Chinese characters and their punctuation
+_OPENING, _CLOSING = "（「『《【", "，。；：、！？）」』》】…"
+_PIECES = re.compile(
+    rf"\s*[{_OPENING}]*(?:[^\s{_WIDE}]+|[{_WIDE}])[{_CLOSING}]*"  # what stands on one line: a word, or a character
+)
+
+
 def wrapped(text: str, width: int) -> list[str]:
-    """Break a sentence into lines of at most `width` cells; a word that is longer is cut."""
+    """Break a sentence into lines of at most `width` cells: between words, and between Chinese characters.
+
+    A word that is longer than a line is cut.
+
+    Example:
+        >>> wrapped("two words", 5), wrapped("训练集，验证集", 8)
+        (['two', 'words'], ['训练集，', '验证集'])
+    """
     lines, line = [], ""
-    for word in text.split():
-        if line and cell_len(line) + 1 + cell_len(word) > width:
+    for piece in _PIECES.findall(text):
+        word = piece.strip()
+        joined = f"{line} {word}" if line and piece != word else line + word
+        if line and cell_len(joined) > width:
             lines.append(line)
-            line = ""
-        line = f"{line} {word}" if line else word
+            joined = word
+        line = joined
         while cell_len(line) > width:
             head = set_cell_size(line, width).rstrip()
             lines.append(head)

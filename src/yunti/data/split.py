@@ -17,7 +17,11 @@ LEAST_ROWS = 10
 _CAP = 20_000  # more rows narrow no interval that matters, and cost training rows and time
 _ORDERS = 64  # orders of the groups that are tried
 _FREE = -2
-_PART_KEYS = {(VALID,): "part.valid", (TEST,): "part.test", (VALID, TEST): "part.valid and test"}
+_CARVED = {
+    (VALID,): "split.ready but valid",
+    (TEST,): "split.ready but test",
+    (VALID, TEST): "split.ready but both",
+}
 
 READY: dict[str, str] = {
     **dict.fromkeys(("train", "training", "trn", "tr", "learn", "训练", "训练集"), "train"),
@@ -104,7 +108,7 @@ def split(wish: Wish, seed: int) -> Parts:
     if wanted:
         how = _carve(wish, part, wanted, seed)
         if wish.ready is not None:
-            how = say("split.carved", parts=say(_PART_KEYS[tuple(sorted(wanted))]), how=how)
+            how = say(_CARVED[tuple(sorted(wanted))], how=how)
     part[part == _FREE] = TRAIN
     return Parts(part, how)
 

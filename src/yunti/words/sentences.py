@@ -28,6 +28,7 @@ _SAID, _EACH, _NUMBER = "said", "each", "number"
 _DIGITS: Final = r"[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?%?|\d{4}-\d\d-\d\d[\d:T .]*|nan%?|[+-]?inf%?"
 _QUOTED: Final = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _COMMA: Final = ", "
+_ENOUGH_WORDS: Final = 3  # a template that says as many is believed even where a sentence in it is of unknown origin
 
 
 def say(key: str, **values: Any) -> str:
@@ -160,7 +161,7 @@ def _reading(key: str, groups: tuple[str, ...]) -> _Reading | None:
         parts = text.split(_COMMA) if spec == _EACH else [text] if spec == _SAID else []
         for part in parts:
             inner = _read(part)
-            if inner is None and (spec == _EACH or not _has_words(key)):
+            if inner is None and (spec == _EACH or _words(key) < _ENOUGH_WORDS):
                 return None
             free += len(part) if inner is None else inner.free
         if not spec and not slot.endswith("!r"):
@@ -169,9 +170,9 @@ def _reading(key: str, groups: tuple[str, ...]) -> _Reading | None:
 
 
 @functools.cache
-def _has_words(key: str) -> bool:
-    """Say whether a template has letters of its own: one of signs only fits any text."""
-    return any(letter.isalpha() for literal, *_ in _pieces(ENGLISH[key]) for letter in literal)
+def _words(key: str) -> int:
+    """Count the words that a template says itself: `{first:said} and {second:said}` alone fits almost any text."""
+    return sum(len(re.findall(r"\w+", literal)) for literal, *_ in _pieces(ENGLISH[key]))
 
 
 @functools.cache

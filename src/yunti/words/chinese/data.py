@@ -93,10 +93,9 @@ DATA = {
     # 划分
     "split.no target": "没有指定目标列",
     "split.ready": "沿用现成的划分",
-    "split.carved": "沿用现成的划分，其中{parts}{how}",
-    "part.valid": "验证集",
-    "part.test": "测试集",
-    "part.valid and test": "验证集和测试集",
+    "split.ready but valid": "沿用现成的划分，验证集{how}",
+    "split.ready but test": "沿用现成的划分，测试集{how}",
+    "split.ready but both": "沿用现成的划分，验证集和测试集{how}",
     "split.by time": "按时间列 {column} 划分：最晚的行用于测试",
     "split.by group": "按分组列 {column} 划分",
     "split.stratified": "按目标分层抽取",

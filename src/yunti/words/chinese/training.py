@@ -9,7 +9,7 @@ TRAINING = {
     "trouble.exploded": "损失升至开始时的十倍",
     "checkpoint.passed over": "{damage}：{then}",
     "checkpoint.damaged": "{name} 已损坏（{reason}）",
-    "checkpoint.both damaged": "{first}，{second}",
+    "checkpoint.both damaged": "{first}，且{second}",
     "checkpoint.before": "改用之前第 {step} 步的检查点",
     "checkpoint.none": "重新开始训练",
     "checkpoint.not written": "第 {step} 步的检查点无法写入：{reason}",

@@ -95,10 +95,9 @@ DATA = {
     # the split
     "split.no target": "no target was named",
     "split.ready": "ready split",
-    "split.carved": "ready split, {parts:said} {how:said}",
-    "part.valid": "valid",
-    "part.test": "test",
-    "part.valid and test": "valid and test",
+    "split.ready but valid": "ready split, valid {how:said}",
+    "split.ready but test": "ready split, test {how:said}",
+    "split.ready but both": "ready split, valid and test {how:said}",
     "split.by time": "by time ({column}): the latest rows test",
     "split.by group": "by group ({column})",
     "split.stratified": "stratified by target",
