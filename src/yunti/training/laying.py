@@ -217,14 +217,14 @@ def _decide(
     compiled, why_compiled = worth_compiling(bench, micro, plan.pace.step_seconds, seconds)
     rate, why_rate = network.recipe.learning_rate, ""
     if again is not None and again.learning_rate is not None:
-        rate, why_rate = again.learning_rate, "found best in the first training"
+        rate, why_rate = again.learning_rate, say("run.found rate")
     elif engine.rate_check and again is None:
         rate, why_rate = checked_rate(bench, micro, plan.steps.total)
     reasons = {
         "precision": (precision.name, precision.reason),
         "micro_batch": (micro, why_micro),
         "compiled": (compiled, why_compiled),
-        "threads": (torch.get_num_threads(), "one where a step is so small that sharing it costs more than it saves"),
+        "threads": (torch.get_num_threads(), say("run.threads")),
     }
     layout = Layout(plan.steps, plan.pace, network.size.dial, rate, precision, micro, compiled, torch.get_num_threads())
     _note(network, plan, again)
@@ -252,7 +252,7 @@ def _put(network: Network, layout: Layout) -> None:
 def _note(network: Network, plan: Plan, again: Again | None) -> None:
     steps, dial = plan.steps, network.size.dial
     if dial < network.settings.dial:
-        reason = f"at full size the time would hold {plan.first:.1%} of the recipe"
+        reason = say("dial.narrower", share=plan.first)
         network.note(dial={"value": dial, "reason": reason})
     network.note(steps={"value": steps.total, "reason": steps.reason}, rows=steps.rows)
     if again is None and (steps.share < 1 or dial < network.settings.dial):
@@ -351,6 +351,6 @@ def _augment(network: Network, train: Examples, mirror: bool | None) -> Augment:
     allowed = network.objective.is_classification and all(
         mirror_keeps_answers(np.asarray(encoded[stream.key]), train.target, network.spec.outputs) for stream in images
     )
-    reason = "mirrored training pictures keep their class" if allowed else "mirrored training pictures change class"
+    reason = say("run.mirror") if allowed else say("run.no mirror")
     network.note(mirror={"value": allowed, "reason": reason})
     return replace(wish, mirror=allowed)

@@ -73,9 +73,9 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     }
     reasons = {
         **REASONS,
-        "widths": f"channels of each stage, times the dial {size.dial:g}; each stage halves the picture or the steps",
-        "stems": "larger pictures are folded into channels first: full size costs most and tells least",
-        "optimiser": f"Muon learns convolutions in fewer epochs; it pays with large batches: from {MUON_ROWS} rows",
+        "widths": say("convnet.widths", dial=size.dial),
+        "stems": say("why.stems"),
+        "optimiser": say("why.muon", rows=MUON_ROWS),
     }
     return Design(shape, recipe, reasons)
 

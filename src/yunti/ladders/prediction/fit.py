@@ -13,12 +13,12 @@ LEAST_ROWS = 50
 MUON_ROWS = 8000  # below, batches are so small that orthogonal updates cost more than the network itself
 
 REASONS: Mapping[str, str] = {
-    "batch": "small data are given small batches, so that there are still hundreds of steps",
-    "epochs": "falls with the square root of the rows: ten times the rows are seen a third as often",
-    "smoothing": "keeps probabilities off 0 and 1 where accuracy decides; none where probabilities are scored",
-    "augment": "small moves only: what a mirror or a turn does to the answer cannot be known beforehand",
-    "learning_rate": "the usual peak of this kind of network under AdamW; it falls to zero at the end",
-    "weight_decay": "matrices only; norms, biases and scalings are left alone",
+    "batch": say("why.batch"),
+    "epochs": say("why.epochs"),
+    "smoothing": say("why.smoothing"),
+    "augment": say("why.augment"),
+    "learning_rate": say("why.learning rate"),
+    "weight_decay": say("why.weight decay"),
 }
 
 

@@ -33,10 +33,10 @@ MOST_CELLS = 1.5e8  # stored values of the training matrix: 0.6 GB dense, 1.2 GB
 JUDGED_ROWS = 20_000
 
 REASONS = {
-    "C": "weight of the data against the penalty: the lowest log-loss (or error) on the validation rows, along a path",
-    "link": "sparse features of more than two classes settle sooner each against the rest, and no worse",
-    "rows": f"as many as hold {MOST_CELLS:.1e} values: a linear model has few weights to learn from them",
-    "correction": "factor of the scores (inverse temperature) with the lowest log-loss on the validation rows",
+    "C": say("linear.C"),
+    "link": say("linear.link"),
+    "rows": say("linear.rows", cells=MOST_CELLS),
+    "correction": say("linear.correction"),
 }
 
 

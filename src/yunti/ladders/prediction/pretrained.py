@@ -84,8 +84,8 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     }
     reasons = {
         **REASONS,
-        "width": f"of the one layer on top of the frozen vectors, times the dial {size.dial:g}",
-        "members": "heads that share their weights and differ in the scaling of their input (TabM)",
+        "width": say("pretrained.width", dial=size.dial),
+        "members": say("pretrained.members"),
     }
     return Design(shape, recipe, reasons)
 

@@ -69,9 +69,9 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     }
     reasons = {
         **REASONS,
-        "width": f"units of each direction, times the dial {size.dial:g}; wider from 5,000 rows on",
-        "layers": "one for text, where the words carry most; two for pictures, sounds and sequences",
-        "folds": f"neighbouring steps are read as one, so that a row has at most about {_STEPS} steps",
+        "width": say("recurrent.width", dial=size.dial),
+        "layers": say("recurrent.layers"),
+        "folds": say("recurrent.folds", steps=_STEPS),
     }
     return Design(shape, recipe, reasons)
 

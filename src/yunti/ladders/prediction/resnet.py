@@ -77,11 +77,10 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     }
     reasons = {
         **REASONS,
-        "widths": f"channels of the three stages, twice as many in each, times the dial {size.dial:g}; "
-        "wider from 20,000 rows on",
-        "blocks": "two a stage, as in ResNet-18",
-        "stems": "larger pictures are folded into channels first: full size costs most and tells least",
-        "optimiser": f"Muon learns convolutions in fewer epochs; it pays with large batches: from {MUON_ROWS} rows",
+        "widths": say("resnet.widths", dial=size.dial),
+        "blocks": say("resnet.blocks"),
+        "stems": say("why.stems"),
+        "optimiser": say("why.muon", rows=MUON_ROWS),
     }
     return Design(shape, recipe, reasons)
 

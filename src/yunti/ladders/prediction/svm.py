@@ -32,11 +32,11 @@ KERNEL_FLOPS_PER_SECOND = 1e10  # with a margin
 SPARSE_CELLS_PER_SECOND = 4e6  # and class and weight; with a margin
 
 REASONS = {
-    "gamma": "width of the kernel: the lowest loss on the validation rows, around the median distance of two rows",
-    "C": "weight of the data against the margin, likewise",
-    "landmarks": f"all rows up to {EXACT_ROWS:,} (the exact kernel), else {LANDMARKS:,} (Nyström)",
-    "kernel": "none for sparse features, which are many enough to be divided by a plane",
-    "rows": "as many as memory and time allow",
+    "gamma": say("svm.gamma"),
+    "C": say("svm.C"),
+    "landmarks": say("svm.landmarks", rows=EXACT_ROWS, landmarks=LANDMARKS),
+    "kernel": say("svm.kernel"),
+    "rows": say("svm.rows"),
 }
 
 

@@ -72,10 +72,10 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     }
     reasons = {
         **REASONS,
-        "width": f"times the dial {size.dial:g}, in heads of {_HEAD}; narrower for tables and below 2,000 rows",
-        "depth": "two blocks for text, three for tables, four for pictures and sounds, whose tokens are raw signal",
-        "optimiser": f"Muon for hidden matrices pays where batches are large: from {MUON_ROWS} rows, not for tables",
-        "folds": f"pixels, frames and steps are taken together so that a row has about {_TOKENS} tokens",
+        "width": say("transformer.width", dial=size.dial, head=_HEAD),
+        "depth": say("transformer.depth"),
+        "optimiser": say("transformer.optimiser", rows=MUON_ROWS),
+        "folds": say("transformer.folds", tokens=_TOKENS),
     }
     return Design(shape, recipe, reasons)
 

@@ -24,10 +24,10 @@ DEPTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24)
 PRIOR_ROWS = 1.0  # a leaf's shares are mixed with as many rows of the whole's shares
 
 REASONS = {
-    "min_samples_split": "the one of a geometric series with the lowest loss on the validation rows",
-    "max_depth": "likewise, together with it",
-    "shares": f"those of a leaf are mixed with {PRIOR_ROWS:g} row of all classes, so that none is 0 (Cestnik 1990)",
-    "rows": f"as many as have {MOST_CELLS:.0e} cells, less where time is short: growing cannot be broken off",
+    "min_samples_split": say("tree.min_samples_split"),
+    "max_depth": say("tree.max_depth"),
+    "shares": say("tree.shares", rows=PRIOR_ROWS),
+    "rows": say("tree.rows", cells=MOST_CELLS),
 }
 
 

@@ -8,6 +8,7 @@ from yunti.words.chinese.data import DATA
 from yunti.words.chinese.devices import DEVICES
 from yunti.words.chinese.doctor import DOCTOR
 from yunti.words.chinese.ladders import LADDERS
+from yunti.words.chinese.plans import PLANS
 from yunti.words.chinese.report import REPORT
 from yunti.words.chinese.screen import SCREEN
 from yunti.words.chinese.training import TRAINING
@@ -17,6 +18,7 @@ CHINESE: Final[dict[str, str]] = {
     **DOCTOR,
     **DEVICES,
     **LADDERS,
+    **PLANS,
     **TRAINING,
     **BUNDLE,
     **CLIMBING,
