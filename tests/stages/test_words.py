@@ -267,7 +267,7 @@ def test_the_columns_of_a_chinese_ladder_line_up() -> None:
     with speaking("zh"):
         lines = [line.plain for line in ladder_lines(record, 100)]
     assert len({cell_len(line) for line in lines}) == 1
-    assert [line.split()[0] for line in lines] == ["时代", "传统", "深度", "大模型"]
+    assert [line.split()[0] for line in lines] == ["时代", "传统", "深度", "大型"]
 
 
 @given(st.text(alphabet="训练，。（）ab c", max_size=60), st.integers(8, 20))

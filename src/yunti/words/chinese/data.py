@@ -86,9 +86,9 @@ DATA = {
     "evidence.step range": "{values}，每个 {low} 到 {high} 步，{channels} 通道",
     "evidence.codes": "{count} 个编码，几乎互不相同，例如 {example}",
     # 目标
-    "target.whole numbers": "{count} 个不同的整数，从 {low} 到 {high}：视为类别（用 --task regression 可视为数量）",
-    "target.amounts": "全部 {count} 个值都是数值，{distinct} 个互不相同，从 {low} 到 {high}：视为数量",
-    "target.some amounts": "{present} 个值中 {count} 个是数值，{distinct} 个互不相同，从 {low} 到 {high}：视为数量",
+    "target.whole numbers": "{count} 个不同的整数，从 {low} 到 {high}：视为类别（如是连续值，请用 --task regression）",
+    "target.amounts": "全部 {count} 个值都是数值，{distinct} 个互不相同，从 {low} 到 {high}：视为连续值",
+    "target.some amounts": "{present} 个值中 {count} 个是数值，{distinct} 个互不相同，从 {low} 到 {high}：视为连续值",
     "target.classes": "{count} 个类别：{classes}",
     # 划分
     "split.no target": "没有指定目标列",

@@ -41,7 +41,7 @@ SCREEN = {
     "status.stopped": "中止",
     "era.traditional": "传统",
     "era.deep": "深度",
-    "era.large": "大模型",
+    "era.large": "大型",
     "role.target": "目标",
     "role.left out": "不使用",
     "role.split": "划分",
