@@ -9,6 +9,8 @@ import pytest
 
 # Tests run side by side, a core each: threads that wait for each other would take many times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests read English sentences, whatever the language of the machine.
+os.environ["LC_ALL"] = "C.UTF-8"
 
 
 @pytest.fixture(scope="session")

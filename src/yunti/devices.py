@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yunti.errors import OptionError, nearest
+from yunti.words import say
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -184,16 +185,16 @@ def choose_device(asked: str = "auto") -> Device:
             "--device", f"it must be one of {', '.join(DEVICES)}", f"{asked!r} was given", nearest(asked, DEVICES)
         )
     if asked == "cpu":
-        return Device("cpu", "asked for")
+        return Device("cpu", say("device.asked for"))
     wanted = [asked] if asked != "auto" else [name for name in ("cuda", "mps") if _may_have(name)]
     for name in wanted:
         if _torch_sees(name):
-            return Device(name, "asked for" if asked != "auto" else f"torch sees a {name} device")
+            return Device(name, say("device.asked for") if asked != "auto" else say("device.seen", name=name))
     if asked != "auto":
         raise OptionError(
             f"--device {asked}", "torch must see that device", "it does not", "use --device cpu or install its driver"
         )
-    return Device("cpu", "no GPU was found")
+    return Device("cpu", say("device.no GPU"))
 
 
 def energy_wh(cpu_seconds: float, wall_seconds: float, memory: int) -> float:

@@ -35,13 +35,14 @@ NAMES = [
 ]
 READING = "--target --task --test --split --group --time --kind --keep --seed"
 FLAGS = {
-    "climb": f"SOURCE {READING} --budget --rungs --metric --device --pretrained --no-refit --out --resume --json",
+    "climb": f"SOURCE {READING} --budget --rungs --metric --device --pretrained --no-refit --out --resume "
+    "--lang --json",
     "train": f"SOURCE {READING} --rung --config --set --budget --metric --device --pretrained --refit --out --resume "
-    "--json",
-    "look": f"SOURCE {READING} --json",
-    "rungs": "--task --json",
-    "predict": "BUNDLE INPUT -o --out",
-    "evaluate": "BUNDLE DATA --json",
+    "--lang --json",
+    "look": f"SOURCE {READING} --lang --json",
+    "rungs": "--task --lang --json",
+    "predict": "BUNDLE INPUT -o --out --lang",
+    "evaluate": "BUNDLE DATA --lang --json",
     "board": "RUN --port",
 }
 

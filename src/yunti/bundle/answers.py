@@ -23,6 +23,7 @@ from yunti.specs import ColumnSpec, TaskSpec
 from yunti.tasks.intervals import interval
 from yunti.tasks.metrics import metrics_of
 from yunti.tasks.task import decode, scores
+from yunti.words import say
 
 PROBLEM = "problem"
 
@@ -132,26 +133,19 @@ def _not_scored(raw: Raw, target: ColumnSpec, known: NDArray[np.bool_]) -> Itera
     """Say which rows are not scored, and why."""
     if raw.broken:
         first = raw.broken[0]
-        yield f"{_rows(len(raw.broken))} could not be read, such as row {first.row} of {first.file}: {first.reason}."
+        place = {"row": first.row, "file": first.file}
+        yield say("evaluate.broken", count=len(raw.broken), **place, reason=first.reason)
     if known.all():
         return
     values = raw.arrow[target.name].combine_chunks()
     given = np.asarray(values.is_valid())
     missing, strange = np.flatnonzero(~known & ~given), np.flatnonzero(~known & given)
     if len(missing):
-        yield f"{_rows(len(missing), 'has no', 'have no')} {target.name!r} and {_rows_are(missing)} not scored."
+        yield say("evaluate.no answer", count=len(missing), target=target.name)
     if len(strange):
         shown = ", ".join(dict.fromkeys(repr(str(values[int(row)].as_py())) for row in strange[:3]))
-        what = f"{_rows(len(strange), 'has', 'have')} a label in {target.name!r} that the model has not learned"
-        yield f"{what}, such as {shown} (row {raw.place(int(strange[0]))[1]:,}), and {_rows_are(strange)} not scored."
-
-
-def _rows(count: int, one: str = "", many: str = "") -> str:
-    return f"1 row {one}".rstrip() if count == 1 else f"{count:,} rows {many}".rstrip()
-
-
-def _rows_are(rows: NDArray[np.int64]) -> str:
-    return "is" if len(rows) == 1 else "are"
+        values = {"count": len(strange), "target": target.name, "labels": shown}
+        yield say("evaluate.strange label", **values, row=raw.place(int(strange[0]))[1])
 
 
 def _like(source: object, table: pa.Table) -> Any:

@@ -11,7 +11,7 @@ from yunti.climbing.request import from_settings
 from yunti.climbing.wording import gap_text, money_text
 from yunti.records import ClimbRecord, NextStep
 from yunti.specs import TaskSpec
-from yunti.words import say, told
+from yunti.words import spoken, told
 from yunti.words.units import seconds_text
 
 
@@ -21,9 +21,9 @@ def ahead_lines(record: ClimbRecord, width: int) -> Iterator[Text]:
     if verdict is None or not verdict.next:
         return
     if verdict.limit is not None:
-        yield from hung(told(say("ahead.limit")), told(verdict.limit.reason), width)
+        yield from hung(spoken("ahead.limit"), told(verdict.limit.reason), width)
     yield Text()
-    heads = tuple(told(say(f"ahead.{head}")) for head in ("next", "gain", "cost", "chance", "worth it"))
+    heads = tuple(spoken(f"ahead.{head}") for head in ("next", "gain", "cost", "chance", "worth it"))
     rows = [_cells(step, record) for step in verdict.next]
     head, *lines = aligned([heads, *rows], width, right=frozenset({3}))
     head.stylize("bold")
@@ -44,20 +44,20 @@ def _gain(step: NextStep, task: TaskSpec) -> str:
     if "100" in gap_text(1.0, task):  # points: the word once
         low, high = (f"{100 * value:+.2f}" for value in (step.low, step.high))
         gain = gain if gain.startswith("-") else f"+{gain}"
-    return told(say("ahead.interval", gain=gain, low=low, high=high))
+    return spoken("ahead.interval", gain=gain, low=low, high=high)
 
 
 def _cost(step: NextStep, record: ClimbRecord) -> str:
     if step.kind == "stop":
         return ""
     if step.cost_seconds is None:
-        return told(say("ahead.yours" if step.kind in ("data", "pretrained") else "ahead.unknown"))
+        return spoken("ahead.yours" if step.kind in ("data", "pretrained") else "ahead.unknown")
     money = from_settings(record.settings).exchange.money(step.cost_seconds)
     return seconds_text(step.cost_seconds) + ("" if money is None else f" ({money_text(money)})")
 
 
 def _worth_it(step: NextStep) -> str:
     if step.kind == "stop":
-        return told(say("ahead.best")) if step.worth_it else ""
+        return spoken("ahead.best") if step.worth_it else ""
     said = {True: "ahead.yes", False: "ahead.no", None: "ahead.perhaps"}[step.worth_it]
-    return told(say("ahead.by prior", said=told(say(said)))) if step.basis == "prior" else told(say(said))
+    return spoken("ahead.by prior", said=spoken(said)) if step.basis == "prior" else spoken(said)

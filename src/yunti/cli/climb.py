@@ -14,6 +14,7 @@ from yunti.cli.options import (
     Group,
     Keep,
     KindOption,
+    Lang,
     Seed,
     Split,
     Target,
@@ -22,6 +23,7 @@ from yunti.cli.options import (
     Time,
     read_kinds,
     read_task,
+    reader_of,
 )
 from yunti.errors import OptionError
 
@@ -86,6 +88,7 @@ def climb(
     price: Price = None,
     out: Out = None,
     resume: Resume = None,
+    lang: Lang = None,
     as_json: AsJson = False,
 ) -> None:
     """Train models on your data, simplest first, and choose one."""
@@ -119,13 +122,13 @@ def climb(
     from yunti.climbing import climb as climbing
 
     if resume is not None:
-        show_climb(lambda tell: climbing.resume(resume, tell=tell, began=began), as_json)
+        show_climb(lambda tell: climbing.resume(resume, tell=tell, began=began), lang, as_json)
     else:
-        show_climb(lambda tell: climbing.climb(source, tell=tell, began=began, **options), as_json)
+        show_climb(lambda tell: climbing.climb(source, tell=tell, began=began, **options), lang, as_json)
 
 
 def check_alone(resume: str, source: str | None, options: dict[str, Any]) -> None:
-    """Refuse anything beside `--resume`.
+    """Refuse anything beside `--resume` but what concerns the screen.
 
     Raises:
         OptionError: something else was given.
@@ -142,13 +145,19 @@ def check_alone(resume: str, source: str | None, options: dict[str, Any]) -> Non
         )
 
 
-def show_climb(work: Callable[[Tell | None], Climb | None], as_json: bool) -> None:
+def show_climb(work: Callable[[Tell | None], Climb | None], lang: str | None, as_json: bool) -> None:
     """Do some climbing and show it while it goes on and when it is done.
 
     Args:
         work: takes whom to tell; None comes from a process that only took part.
+        lang: the language that the reader asked for.
         as_json: print the record instead.
     """
+    with reader_of(lang):
+        _show_climb(work, as_json)
+
+
+def _show_climb(work: Callable[[Tell | None], Climb | None], as_json: bool) -> None:
     from rich.text import Text
 
     from yunti.cli.console import console_for, show, width_of

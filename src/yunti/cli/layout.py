@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from yunti.records import ClimbRecord, Cost, DataRecord, Finding, RungRecord, Severity
 from yunti.specs import ColumnSpec, TaskSpec
+from yunti.words import spoken, told
 from yunti.words.units import bytes_text, count_text, decimals_for, scored, seconds_text
 
 LABEL_WIDTH = 11
@@ -18,18 +20,33 @@ NAME_WIDTH = 30
 MOST_FINDINGS = 12
 MOST_COLUMNS = 24
 MOST_REASON_LINES = 2
-COST_HEADS = ("time", "memory", "params", "size")
 SEVERITY_STYLES: dict[Severity, str] = {"broken": "red", "left out": "yellow", "warning": "yellow", "note": "dim"}
 
 
+_WIDE = "\u2e80-\u9fff\uff00-\uffef"  # Chinese characters and their punctuation
+_OPENING, _CLOSING = "（「『《【", "，。；：、！？）」』》】…"
+_PIECES = re.compile(
+    rf"\s*[{_OPENING}]*(?:[^\s{_WIDE}]+|[{_WIDE}])[{_CLOSING}]*"  # what stands on one line: a word, or a character
+)
+
+
 def wrapped(text: str, width: int) -> list[str]:
-    """Break a sentence into lines of at most `width` cells; a word that is longer is cut."""
+    """Break a sentence into lines of at most `width` cells: between words, and between Chinese characters.
+
+    A word that is longer than a line is cut.
+
+    Example:
+        >>> wrapped("two words", 5), wrapped("训练集，验证集", 8)
+        (['two', 'words'], ['训练集，', '验证集'])
+    """
     lines, line = [], ""
-    for word in text.split():
-        if line and cell_len(line) + 1 + cell_len(word) > width:
+    for piece in _PIECES.findall(text):
+        word = piece.strip()
+        joined = f"{line} {word}" if line and piece != word else line + word
+        if line and cell_len(joined) > width:
             lines.append(line)
-            line = ""
-        line = f"{line} {word}" if line else word
+            joined = word
+        line = joined
         while cell_len(line) > width:
             head = set_cell_size(line, width).rstrip()
             lines.append(head)
@@ -85,15 +102,17 @@ def column_lines(columns: Sequence[ColumnSpec], width: int, most: int) -> Iterat
     if len(used) > most:
         yield from _folded(used, width)
         return
-    rows = [(shortened(each.name), _role(each), each.evidence) for each in used]
-    head, *body = aligned([("column", "kind", "evidence"), *rows], width)
+    rows = [(shortened(each.name), _role(each), told(each.evidence)) for each in used]
+    heads = (spoken("head.column"), spoken("head.kind"), spoken("head.evidence"))
+    head, *body = aligned([heads, *rows], width)
     head.stylize("bold")
     yield head
     yield from body
 
 
 def _role(column: ColumnSpec) -> str:
-    return column.kind if column.role == "input" else f"{column.kind} ({column.role})"
+    kind = spoken(f"kind.{column.kind}")
+    return kind if column.role == "input" else spoken("data.role", kind=kind, role=spoken(f"role.{column.role}"))
 
 
 def _folded(columns: Sequence[ColumnSpec], width: int) -> Iterator[Text]:
@@ -102,9 +121,10 @@ def _folded(columns: Sequence[ColumnSpec], width: int) -> Iterator[Text]:
         groups.setdefault(_role(column), []).append(shortened(column.name))
     rows = []
     for kind, names in groups.items():
-        more = f", … and {len(names) - 8:,} more" if len(names) > 8 else ""
-        rows.append((f"{len(names):,}", kind, ", ".join(names[:8]) + more))
-    head, *body = aligned([("count", "kind", "columns"), *rows], width, right=frozenset({0}))
+        shown, more = ", ".join(names[:8]), len(names) - 8
+        rows.append((f"{len(names):,}", kind, spoken("data.more names", names=shown, more=more) if more > 0 else shown))
+    heads = (spoken("head.count"), spoken("head.kind"), spoken("head.columns"))
+    head, *body = aligned([heads, *rows], width, right=frozenset({0}))
     head.stylize("bold")
     yield head
     yield from body
@@ -115,50 +135,57 @@ def finding_lines(findings: Sequence[Finding], width: int, most: int = MOST_FIND
     for severity, style in SEVERITY_STYLES.items():
         chosen = [finding for finding in findings if finding.severity == severity]
         for finding in chosen[:most]:
-            yield from hung(severity, finding.message, width, label_style=style)
+            yield from hung(spoken(f"severity.{severity}"), told(finding.message), width, label_style=style)
         if len(chosen) > most:
-            yield from hung("", f"and {len(chosen) - most:,} more of this kind", width, style="dim")
+            yield from hung("", spoken("data.more findings", more=len(chosen) - most), width, style="dim")
 
 
 def data_lines(data: DataRecord, width: int, most_columns: int = MOST_COLUMNS) -> Iterator[Text]:
     """Tell how the data were understood."""
     inputs = sum(column.role == "input" for column in data.columns)
-    yield from hung("data", f"{data.source}: {data.rows:,} rows, {inputs:,} input column{'s'[: inputs != 1]}", width)
+    counts = spoken("data.all", source=data.source, rows=data.rows, inputs=inputs)
+    yield from hung(spoken("label.data"), counts, width)
     yield Text()
     yield from column_lines(data.columns, width, most_columns)
     yield Text()
     yield from finding_lines(data.findings, width)
     if data.split.train:
-        yield from hung("split", split_sentence(data), width)
+        yield from hung(spoken("label.split"), split_sentence(data), width)
 
 
 def task_sentence(task: TaskSpec) -> str:
     """Say what is asked and what decides."""
-    what = f"{task.name} of {task.target!r}"
+    what = spoken("task.of", task=spoken(f"task.{task.name}"), target=task.target)
     if task.classes:
         names = ", ".join(task.classes[:6]) + (", …" if len(task.classes) > 6 else "")
-        what += f" into {len(task.classes)} classes ({names})"
-    return f"{what}; {task.metric} decides, {task.direction} is better"
+        what = spoken("task.into", task=what, count=len(task.classes), names=names)
+    return spoken(f"task.{task.direction}", task=what, metric=metric_name(task.metric))
+
+
+def metric_name(metric: str) -> str:
+    """Name a metric."""
+    return spoken(f"metric.{metric}")
 
 
 def machine_sentence(machine: dict[str, Any]) -> str:
     """Say what the climb runs on."""
     parts = [str(machine["processor"])] if machine.get("processor") else []
     if cores := machine.get("cores"):
-        parts.append(f"{cores} core{'s'[: cores != 1]}")
+        parts.append(spoken("machine.cores", count=cores))
     if memory := machine.get("memory_bytes"):
         parts.append(bytes_text(memory))
     if device := machine.get("device"):
         reason = machine.get("device_reason")
-        parts.append(f"networks on {device}" + (f" ({reason})" if reason else ""))
-    return ", ".join(parts)
+        key = "machine.device why" if reason else "machine.device"
+        parts.append(spoken(key, device=device, reason=told(reason or "")))
+    return spoken("list.comma").join(parts)
 
 
 def split_sentence(data: DataRecord) -> str:
     """Say how many rows stand in each part, and how they were divided."""
     split = data.split
-    sizes = f"train {split.train:,} · valid {split.valid:,} · test {split.test:,}"
-    return f"{sizes} ({split.how})" if split.how else sizes
+    sizes = spoken("data.split", train=split.train, valid=split.valid, test=split.test)
+    return spoken("data.split how", sizes=sizes, how=told(split.how)) if split.how else sizes
 
 
 def ladder_lines(record: ClimbRecord, width: int) -> Iterator[Text]:
@@ -166,18 +193,18 @@ def ladder_lines(record: ClimbRecord, width: int) -> Iterator[Text]:
     scored = [rung.score for rung in record.rungs if rung.score]
     decimals = decimals_for((score.low, score.high) for score in scored)
     numbers = {rung.name: _cells(rung, decimals) for rung in record.rungs if rung.score}
-    heads = (f"{record.task.metric} (95 %)", *COST_HEADS)
+    heads = (spoken("head.score", metric=metric_name(record.task.metric)), *_cost_heads())
     sizes = [max(map(cell_len, column)) for column in zip(heads, *numbers.values(), strict=True)]
-    era_width = max([len("era"), *(len(rung.era) for rung in record.rungs)])
-    name_width = max([len("rung"), *(cell_len(rung.name) for rung in record.rungs)])
+    eras = [spoken("head.era"), *(spoken(f"era.{rung.era}") for rung in record.rungs)]
+    names = [spoken("head.rung"), *(rung.name for rung in record.rungs)]
+    era_width, name_width = max(map(cell_len, eras)), max(map(cell_len, names))
     sizes = _fitting(sizes, width - era_width - name_width - 8)
-    yield Text(f"  {'era':<{era_width}}    {'rung':<{name_width}}  {_joined(heads, sizes)}", style="bold")
-    era = ""
-    for rung in record.rungs:
+    head = f"  {padded(eras[0], era_width)}    {padded(names[0], name_width)}  "
+    yield Text(head + _joined(heads, sizes), style="bold")
+    for before, era, rung in zip(eras, eras[1:], record.rungs, strict=False):
         chosen = record.verdict is not None and record.verdict.chosen == rung.name
-        told = rung.era if rung.era != era else ""
-        head = f"  {told:<{era_width}}  {'→' if chosen else ' '} {padded(rung.name, name_width)}  "
-        era = rung.era
+        shown = padded(era if era != before else "", era_width)
+        head = f"  {shown}  {'→' if chosen else ' '} {padded(rung.name, name_width)}  "
         cells = _joined(numbers[rung.name], sizes) if rung.name in numbers else ""
         yield from _rung_lines(rung, head, cells, width, chosen)
 
@@ -196,7 +223,11 @@ def _joined(cells: Sequence[str], sizes: Sequence[int]) -> str:
 def _cells(rung: RungRecord, decimals: int) -> tuple[str, ...]:
     assert rung.score is not None
     score = scored(rung.score.valid, rung.score.low, rung.score.high, decimals)
-    return (score, *(_cost_cells(rung.cost) if rung.cost else ("–",) * len(COST_HEADS)))
+    return (score, *(_cost_cells(rung.cost) if rung.cost else ("–",) * 4))
+
+
+def _cost_heads() -> tuple[str, str, str, str]:
+    return spoken("head.time"), spoken("head.memory"), spoken("head.params"), spoken("head.size")
 
 
 def _cost_cells(cost: Cost) -> tuple[str, str, str, str]:
@@ -208,10 +239,20 @@ def _cost_cells(cost: Cost) -> tuple[str, str, str, str]:
     )
 
 
+def reason_text(rung: RungRecord) -> str:
+    """Say why a rung is not simply done."""
+    status, reason = spoken(f"status.{rung.status}"), told(rung.reason)
+    if rung.status == "done" or not reason:
+        return reason if rung.status == "done" else status
+    return spoken("line.why", status=status, reason=reason)
+
+
 def _rung_lines(rung: RungRecord, head: str, cells: str, width: int, chosen: bool) -> Iterator[Text]:
     style = "bold green" if chosen else "" if rung.status == "done" else "red" if rung.status == "failed" else "dim"
-    told = ": ".join(part for part in ("" if rung.status == "done" else rung.status, rung.reason) if part)
-    note = "; ".join(part for part in ("chosen" if chosen else "", told) if part)
+    why = reason_text(rung)
+    note = why
+    if chosen:
+        note = spoken("line.chosen but", why=why) if why else spoken("line.chosen")
     indent = cell_len(head)
     if cells and cell_len(note) <= width - indent - cell_len(cells) - 2:
         yield Text(f"{head}{cells}  {note}".rstrip(), style=style)
@@ -219,7 +260,7 @@ def _rung_lines(rung: RungRecord, head: str, cells: str, width: int, chosen: boo
     if cells:
         yield Text(head + cells, style=style)
         head = " " * indent
-    lines = wrapped(told if cells else note, max(20, width - indent - 2))  # where the arrow stands, it says "chosen"
+    lines = wrapped(why if cells else note, max(20, width - indent - 2))  # where the arrow stands, it says "chosen"
     if len(lines) > MOST_REASON_LINES:
         lines = [*lines[: MOST_REASON_LINES - 1], lines[MOST_REASON_LINES - 1].rstrip(".") + " …"]
     for line in filter(None, lines):

@@ -14,6 +14,7 @@ from yunti.cli.options import (
     Group,
     Keep,
     KindOption,
+    Lang,
     Seed,
     Split,
     Target,
@@ -23,6 +24,7 @@ from yunti.cli.options import (
     print_json,
     read_kinds,
     read_task,
+    reader_of,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ def look(
     kind: KindOption = None,
     keep: Keep = None,
     seed: Seed = 0,
+    lang: Lang = None,
     as_json: AsJson = False,
 ) -> None:
     """Print what was understood, and what is wrong with the data."""
@@ -57,12 +60,13 @@ def look(
 
     options = DataOptions(target, test, split, group, time, read_kinds(kind), read_task(task), tuple(keep or ()), seed)
     console = console_for(sys.stderr if as_json else sys.stdout)
-    with Screen(console) as screen:
-        seen = look_at(source, options, lambda name, fraction: screen.tell(Stage(name, fraction)))
-    if as_json:
-        print_json(_document(seen))
-    else:
-        show(console, _lines(seen, width_of(console)))
+    with reader_of(lang):
+        with Screen(console) as screen:
+            seen = look_at(source, options, lambda name, fraction: screen.tell(Stage(name, fraction)))
+        if as_json:
+            print_json(_document(seen))
+        else:
+            show(console, _lines(seen, width_of(console)))
 
 
 def _document(seen: Look) -> dict[str, Any]:
@@ -78,11 +82,14 @@ def _document(seen: Look) -> dict[str, Any]:
 
 def _lines(seen: Look, width: int) -> Iterator[Text]:
     from yunti.cli.layout import data_lines, hung
+    from yunti.words import spoken
 
     yield from data_lines(seen.data, width, SHOWN_COLUMNS)
     if seen.target is None:
-        may = f"; --target {', '.join(seen.candidates[:5])} may be meant" if seen.candidates else ""
-        yield from hung("target", f"none was named{may}", width, "yellow")
+        key = "data.no target but" if seen.candidates else "data.no target"
+        yield from hung(spoken("label.target"), spoken(key, names=", ".join(seen.candidates[:5])), width, "yellow")
         return
-    classes = f" into {len(seen.classes)} classes" if seen.classes else ""
-    yield from hung("task", f"{seen.task} of {seen.target.name!r}{classes}", width)
+    sentence = spoken("task.of", task=spoken(f"task.{seen.task}"), target=seen.target.name)
+    if seen.classes:
+        sentence = spoken("task.into classes", task=sentence, count=len(seen.classes))
+    yield from hung(spoken("label.task"), sentence, width)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -40,7 +42,24 @@ Task = Annotated[
     str | None, typer.Option(metavar="TASK", help="The task, classification or regression, if the target is unclear.")
 ]
 Seed = Annotated[int, typer.Option(metavar="N", help="Seed of everything random: same seed, same scores.")]
+Lang = Annotated[
+    str | None,
+    typer.Option(metavar="LANGUAGE", help="Language of the screen: en or zh; that of the locale if not given."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+
+
+@contextmanager
+def reader_of(lang: str | None) -> Iterator[None]:
+    """Speak the language that the reader asked for, else that of the locale, as long as the context lasts.
+
+    Raises:
+        OptionError: there are no sentences in that language.
+    """
+    from yunti.words import choose_language, speaking
+
+    with speaking(choose_language(lang, os.environ)):
+        yield
 
 
 def read_kinds(given: Sequence[str] | None) -> dict[str, Kind]:

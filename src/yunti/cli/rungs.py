@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from yunti.cli.options import TASKS, AsJson, Task, print_json, read_task
+from yunti.cli.options import TASKS, AsJson, Lang, Task, print_json, read_task, reader_of
 from yunti.specs import TaskName
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Ladder:
     rungs: tuple[Rung, ...]
 
 
-def rungs(task: Task = None, as_json: AsJson = False) -> None:
+def rungs(task: Task = None, lang: Lang = None, as_json: AsJson = False) -> None:
     """List the rungs, each with its era, idea and source."""
     ladders = list(_ladders(read_task(task)))
     if as_json:
@@ -33,8 +34,9 @@ def rungs(task: Task = None, as_json: AsJson = False) -> None:
     from yunti.cli.console import console_for, show, width_of
 
     console = console_for(sys.stdout)
-    for ladder in ladders:
-        show(console, _lines(ladder, width_of(console)))
+    with reader_of(lang):
+        for ladder in ladders:
+            show(console, _lines(ladder, width_of(console)))
 
 
 def _ladders(task: TaskName | None) -> Iterator[Ladder]:
@@ -54,10 +56,14 @@ def _lines(ladder: Ladder, width: int) -> Iterator[Text]:
     from rich.text import Text
 
     from yunti.cli.layout import aligned
+    from yunti.words import spoken, told
 
-    yield Text(" and ".join(ladder.tasks), style="bold")
+    tasks = [spoken(f"task.{task}") for task in ladder.tasks]
+    title = reduce(lambda first, second: spoken("rungs.tasks", first=first, second=second), tasks)
+    yield Text(title, style="bold")
     rows, era = [], ""
     for rung in ladder.rungs:
-        rows.append(("" if rung.era == era else rung.era, rung.name, f"{rung.idea} [{rung.source}]"))
+        idea = spoken("rungs.idea", idea=told(rung.idea), source=rung.source)
+        rows.append(("" if rung.era == era else spoken(f"era.{rung.era}"), rung.name, idea))
         era = rung.era
     yield from aligned(rows, width)

@@ -15,7 +15,16 @@ from rich.text import Text
 
 from yunti.cli.ahead import ahead_lines
 from yunti.cli.console import show, width_of
-from yunti.cli.layout import command, data_lines, hung, ladder_lines, machine_sentence, task_sentence
+from yunti.cli.layout import (
+    command,
+    data_lines,
+    hung,
+    ladder_lines,
+    machine_sentence,
+    metric_name,
+    padded,
+    task_sentence,
+)
 from yunti.climbing.budget import UNBOUNDED_SECONDS
 from yunti.climbing.events import (
     Decided,
@@ -31,6 +40,7 @@ from yunti.climbing.events import (
 )
 from yunti.climbing.state import INTERRUPTED
 from yunti.records import BudgetRecord, ClimbRecord, RefitRecord, RungRecord
+from yunti.words import spoken, told
 from yunti.words.units import count_text, number_text, scored, seconds_text
 
 RUNG_WIDTH = 11
@@ -63,24 +73,24 @@ class Screen:
         """Show an event."""
         match event:
             case Stage(name, fraction):
-                self._go(name, fraction)
+                self._go(told(name), fraction)
             case Prepared(data, task, budget, machine, folder):
                 self._settle()
-                spend = f"{seconds_text(budget.seconds)} ({budget.reason})" if bounded(budget) else budget.reason
                 show(self.console, data_lines(data, self.width))
-                show(self.console, hung("task", task_sentence(task), self.width))
-                show(self.console, hung("budget", spend, self.width))
-                show(self.console, hung("machine", machine_sentence(machine), self.width))
-                show(self.console, [*hung("folder", folder, self.width), Text()])
+                show(self.console, hung(spoken("label.task"), task_sentence(task), self.width))
+                show(self.console, hung(spoken("label.budget"), budget_sentence(budget), self.width))
+                show(self.console, hung(spoken("label.machine"), machine_sentence(machine), self.width))
+                show(self.console, [*hung(spoken("label.folder"), folder, self.width), Text()])
             case RungStarted(name, _, _, share_seconds):
-                most = f"at most {seconds_text(share_seconds)}" if share_seconds < UNBOUNDED_SECONDS / 10 else ""
-                self._go(name, 0.0, most)
+                is_bounded = share_seconds < UNBOUNDED_SECONDS / 10
+                most = spoken("line.most", seconds=seconds_text(share_seconds)) if is_bounded else ""
+                self._go(_title(name), 0.0, most)
             case RungSaid(name, sentence) | Foreseen(name, _, sentence):
                 self._settle()
-                show(self.console, hung(f"  {name:<{RUNG_WIDTH}}", sentence, self.width, "dim", "dim"))
+                show(self.console, hung(_indented(_title(name)), told(sentence), self.width, "dim", "dim"))
             case RungProgress(name, fraction, numbers, seconds_left):
-                left = "" if seconds_left is None else f"{seconds_text(seconds_left)} left"
-                self._go(name, fraction, left, numbers)
+                left = "" if seconds_left is None else spoken("line.left", seconds=seconds_text(seconds_left))
+                self._go(_title(name), fraction, left, numbers)
             case RungEnded(record):
                 self._settle()
                 if record.reason != INTERRUPTED:  # told once, at the end
@@ -95,7 +105,13 @@ class Screen:
             self.live = _live_line(self.console)
             self.line = self.live.add_task(name, total=1.0, numbers="", left="")
             self.live.start()
-        self.live.update(self.line, description=name, completed=fraction, numbers=_numbers(numbers or {}), left=left)
+        self.live.update(
+            self.line,
+            description=padded(name, RUNG_WIDTH),
+            completed=fraction,
+            numbers=_numbers(numbers or {}),
+            left=left,
+        )
 
     def _settle(self) -> None:
         if self.live is not None:
@@ -105,21 +121,45 @@ class Screen:
     def _ended(self, rung: RungRecord) -> Iterator[Text]:
         if rung.score is None:
             style = "red" if rung.status == "failed" else "dim"
-            yield from hung(f"  {rung.name:<{RUNG_WIDTH}}", f"{rung.status}: {rung.reason}", self.width, style, style)
+            yield from hung(_indented(rung.name), _why(rung), self.width, style, style)
             return
         score = rung.score
-        told = f"{score.metric} {scored(score.valid, score.low, score.high)}"
+        sentence = score_sentence(score.metric, scored(score.valid, score.low, score.high))
         if rung.cost is not None:
-            told += f" in {seconds_text(rung.cost.train_seconds)}"
+            sentence = spoken("line.took", told=sentence, seconds=seconds_text(rung.cost.train_seconds))
         if rung.status != "done" or rung.reason:
-            told += f" – {rung.status}: {rung.reason}"
-        yield from hung(f"  {rung.name:<{RUNG_WIDTH}}", told, self.width)
+            sentence = spoken("line.but", told=sentence, why=_why(rung))
+        yield from hung(_indented(rung.name), sentence, self.width)
+
+
+def _title(name: str) -> str:
+    """Name what goes on: a rung by its name, the work after the last of them in the reader's language."""
+    return spoken(f"line.{name}") if name in ("refit", "test") else name
+
+
+def _indented(name: str) -> str:
+    return "  " + padded(name, RUNG_WIDTH)
+
+
+def _why(rung: RungRecord) -> str:
+    return spoken("line.why", status=spoken(f"status.{rung.status}"), reason=told(rung.reason))
+
+
+def score_sentence(metric: str, score: str) -> str:
+    """Say a score that is written already."""
+    return spoken("line.scored", metric=metric_name(metric), score=score)
+
+
+def budget_sentence(budget: BudgetRecord) -> str:
+    """Say how long all may take, and why."""
+    reason = told(budget.reason)
+    return spoken("budget.of", seconds=seconds_text(budget.seconds), reason=reason) if bounded(budget) else reason
 
 
 def _live_line(console: Console) -> Progress:
     return Progress(
         SpinnerColumn(),
-        TextColumn(f"{{task.description:<{RUNG_WIDTH}}}"),
+        TextColumn("{task.description}"),
         BarColumn(bar_width=16),
         TextColumn("{task.percentage:>3.0f} %"),
         TextColumn("{task.fields[numbers]}"),
@@ -146,53 +186,59 @@ def bounded(budget: BudgetRecord) -> bool:
 
 
 def _numbers(numbers: dict[str, float]) -> str:
-    shown = [f"{name} {number_text(numbers[name])}" for name in SHOWN_NUMBERS if name in numbers]
+    shown = [f"{spoken(f'number.{name}')} {number_text(numbers[name])}" for name in SHOWN_NUMBERS if name in numbers]
     if "rows_per_second" in numbers:
-        shown.append(f"{count_text(numbers['rows_per_second'])} rows/s")
+        shown.append(spoken("line.speed", count=count_text(numbers["rows_per_second"])))
     return " ".join(shown)
 
 
 def result_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text]:
     """Tell the ladder, the choice, its test, where everything is, and what to type next."""
-    shown = [replace(rung, reason="interrupted") if rung.reason == INTERRUPTED else rung for rung in record.rungs]
+    interrupted = spoken("line.interrupted")
+    shown = [replace(rung, reason=interrupted) if rung.reason == INTERRUPTED else rung for rung in record.rungs]
     yield from ladder_lines(replace(record, rungs=tuple(shown)), width)
     yield Text()
     verdict, test = record.verdict, record.test
     if verdict is not None:
-        yield from hung("chosen", verdict.reason, width, "bold", "bold green")
+        yield from hung(spoken("label.chosen"), told(verdict.reason), width, "bold", "bold green")
         if verdict.refit is not None:
-            yield from hung("refit", _refit(verdict.refit), width)
+            yield from hung(spoken("label.refit"), _refit(verdict.refit), width)
     if test is not None:
-        told = f"{record.task.metric} {scored(test.score, test.low, test.high)}"
-        yield from hung("test", f"{told} on {record.data.split.test:,} rows, opened once, at the end", width, "bold")
+        score = score_sentence(record.task.metric, scored(test.score, test.low, test.high))
+        sentence = spoken("result.test", score=score, rows=record.data.split.test)
+        yield from hung(spoken("label.test"), sentence, width, "bold")
     yield from ahead_lines(record, width)
     spent = seconds_text(record.budget.spent_seconds)
-    spent += f" of {seconds_text(record.budget.seconds)}" if bounded(record.budget) else ""
-    yield from hung("time", spent, width)
+    if bounded(record.budget):
+        spent = spoken("result.time", spent=spent, seconds=seconds_text(record.budget.seconds))
+    yield from hung(spoken("label.time"), spent, width)
     yield from _next_lines(record, folder, width)
 
 
 def _refit(refit: RefitRecord) -> str:
     if not refit.rows:
-        return f"not trained anew on training and validation rows together: {refit.reason}"
-    members = f": {', '.join(refit.members)}" if refit.members else ""
-    took = f", in {seconds_text(refit.seconds)}" if refit.seconds else ""
-    return f"trained anew on {refit.rows:,} rows, training and validation together{took}{members}"
+        return spoken("result.no refit", reason=told(refit.reason))
+    sentence = spoken("result.refit", rows=refit.rows)
+    if refit.seconds:
+        sentence = spoken("result.refit in", told=sentence, seconds=seconds_text(refit.seconds))
+    return spoken("result.refit of", told=sentence, members=", ".join(refit.members)) if refit.members else sentence
 
 
 def _next_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text]:
     chosen = record.rung(record.verdict.chosen) if record.verdict else None
     if chosen is not None and chosen.bundle is not None:
         bundle = str(folder / chosen.bundle)
-        yield from hung("bundle", bundle, width)
-        yield command("next", f"yunti predict {shlex.quote(bundle)} {_new_source(record.data.source)} -o out.csv")
+        yield from hung(spoken("label.bundle"), bundle, width)
+        yield command(
+            spoken("label.next"), f"yunti predict {shlex.quote(bundle)} {_new_source(record.data.source)} -o out.csv"
+        )
     if any(rung.reason == INTERRUPTED for rung in record.rungs) or (record.test is None and record.data.split.test):
         verb = "train" if record.settings.get("full") else "climb"
-        yield command("go on", f"yunti {verb} --resume {shlex.quote(str(folder))}")
+        yield command(spoken("label.go on"), f"yunti {verb} --resume {shlex.quote(str(folder))}")
 
 
 def _new_source(source: str) -> str:
     if source.startswith("sample:"):
         return source
     suffixes = "".join(Path(source).suffixes[-2:])
-    return f"new{suffixes}" if suffixes else "NEW_DATA"
+    return f"new{suffixes}" if suffixes else spoken("result.new data")

@@ -14,6 +14,7 @@ from yunti.cli.options import (
     Group,
     Keep,
     KindOption,
+    Lang,
     Seed,
     Split,
     Target,
@@ -68,6 +69,7 @@ def train(
     refit: Refit = False,
     out: Out = None,
     resume: Resume = None,
+    lang: Lang = None,
     as_json: AsJson = False,
 ) -> None:
     """Train one rung with its whole recipe, on one or many processes."""
@@ -94,7 +96,7 @@ def train(
 
     if resume is not None:
         check_alone(resume, source, {**options, "rung": rung, "config": config, "set": settings})
-        show_climb(lambda tell: resume_training(resume, tell=tell, began=began), as_json)
+        show_climb(lambda tell: resume_training(resume, tell=tell, began=began), lang, as_json)
         return
     if source is None or rung is None:
         what = "no SOURCE was given" if source is None else "no --rung was given"
@@ -102,7 +104,7 @@ def train(
             "train", "it needs data and a rung", what, "for example: yunti train sample:digits --rung mlp"
         )
     given = dict([*read_config(config), *read_assignments(settings)])
-    show_climb(lambda tell: train_rung(source, rung, settings=given, tell=tell, began=began, **options), as_json)
+    show_climb(lambda tell: train_rung(source, rung, settings=given, tell=tell, began=began, **options), lang, as_json)
 
 
 def read_config(name: str | None) -> list[tuple[str, Any]]:

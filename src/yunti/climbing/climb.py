@@ -235,7 +235,7 @@ def _begin(run: RunFolder, request: Request, dataset: Dataset) -> ClimbRecord:
         seconds, reason = derive_budget(dataset.record.rows, dataset.columns)
     else:
         assert request.budget_seconds is not None
-        seconds, reason = request.budget_seconds, say("budget.asked")
+        seconds, reason = request.budget_seconds, say("device.asked for")
     record = ClimbRecord(
         data=dataset.record,
         task=task,

@@ -6,7 +6,7 @@ from yunti.climbing.forecast.worth import FREE, Worth
 from yunti.records import ForecastRecord
 from yunti.specs import TaskSpec
 from yunti.words import say
-from yunti.words.units import scored, seconds_text
+from yunti.words.units import decimals_for, score_text, seconds_text
 
 SHARES = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "calibration_error")
 
@@ -35,7 +35,9 @@ def _expected(record: ForecastRecord, task: TaskSpec, worth: Worth) -> str:
     assert record.median is not None
     assert record.low is not None
     assert record.high is not None
-    values = {"metric": metric_text(task), "score": scored(record.median, record.low, record.high)}
+    places = decimals_for([(record.low, record.high)])
+    value, low, high = (score_text(each, places) for each in (record.median, record.low, record.high))
+    values = {"metric": metric_text(task), "value": value, "low": low, "high": high}
     if record.basis == "prior":
         return say("forecast.prior", **values)
     if record.seconds is None:
@@ -60,7 +62,7 @@ def metric_text(task: TaskSpec) -> str:
         >>> metric_text(TaskSpec("classification", "y", "macro_f1", "higher"))
         'macro f1'
     """
-    return task.metric.replace("_", " ")
+    return say(f"measure.{task.metric}")
 
 
 def gap_text(value: float, task: TaskSpec) -> str:

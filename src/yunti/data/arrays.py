@@ -20,6 +20,7 @@ from yunti.data.raw import Raw
 from yunti.data.spill import must_differ
 from yunti.errors import SourceError
 from yunti.specs import Kind
+from yunti.words import say
 
 PARTS = {"train": "train", "training": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid"}
 PARTS |= {"test": "test", "testing": "test"}
@@ -97,7 +98,7 @@ def read_arrays(name: str, arrays: Mapping[str, NDArray[Any]], workspace: Path) 
     Raises:
         SourceError: arrays of one part differ in rows, a part lacks an array, or an array cannot be a column.
     """
-    notes = [f"{key!r} is a single value and was passed over" for key, values in arrays.items() if not values.ndim]
+    notes = [say("reading.single value", name=key) for key, values in arrays.items() if not values.ndim]
     parts = _parts({key: values for key, values in arrays.items() if values.ndim})
     order = [part for part in ("", "train", "valid", "test") if part in parts]
     if not order:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from yunti.data.media import File, in_parallel, spread, why
 from yunti.data.store import read_rows, write_header
 from yunti.data.table import Ragged
+from yunti.words import say
 
 HIGHEST_RATE = 16_000  # speech and most sounds are told apart below 8 kHz
 _MEASURED = 500
@@ -96,7 +97,7 @@ def _one(file: File, rate: int) -> NDArray[np.int16] | str:
     except (RuntimeError, OSError) as error:
         return why(error, file)
     if len(sound) == 0:
-        return f"{file.name if isinstance(file, Path) else 'the sound'} holds no samples"
+        return say("broken.silent file", file=file.name) if isinstance(file, Path) else say("broken.silent")
     mono = resampled(sound.mean(axis=1), given, rate)
     return np.clip(np.round(mono * 32768), -32768, 32767).astype(np.int16)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from yunti.data.files import new_file
 from yunti.errors import SourceError
+from yunti.words import say
 
 _SAMPLE_ROWS = 1_000
 _MOST_NUMBERS = 2_000  # columns of numbers that one array may become; wider ones are kept as sequences
@@ -96,12 +97,12 @@ def _flat(name: str, pieces: Sequence[NDArray[Any]], target: bool, workspace: Pa
     widths = {piece.shape[1] for piece in pieces}
     width = max(widths)
     if target and len(widths) == 1 and all(_is_one_hot(piece) for piece in pieces):
-        note = f"{name!r} was in one-hot form and became the class's number"
+        note = say("reading.one-hot", name=name)
         return ArrayColumn({name: _scalars([np.argmax(piece, axis=1) for piece in pieces])}, notes=(note,))
     some = _sample(pieces)
     side = round(width**0.5)
     if len(widths) == 1 and side * side == width >= 64 and pieces[0].dtype == np.uint8 and _is_smooth(some, side):
-        note = f"{name!r} holds pictures of {side} × {side} in one row of {width} numbers"
+        note = say("reading.flat pictures", name=name, side=side, width=width)
         shaped = [piece.reshape(len(piece), side, side) for piece in pieces]
         return ArrayColumn(arrays={name: _stored(shaped, np.dtype(np.uint8), workspace)}, notes=(note,))
     padded = len(widths) > 1 or _ends_in_gaps(some)
@@ -109,7 +110,7 @@ def _flat(name: str, pieces: Sequence[NDArray[Any]], target: bool, workspace: Pa
         return ArrayColumn(arrays={name: _sequences([piece[:, :, None] for piece in pieces], workspace)})
     names = [f"{name}_{place}" for place in range(1, width + 1)]
     columns = {each: _scalars([piece[:, place] for piece in pieces]) for place, each in enumerate(names)}
-    return ArrayColumn(columns, notes=(f"{name!r} became the columns {names[0]} to {names[-1]}",))
+    return ArrayColumn(columns, notes=(say("reading.columns", name=name, first=names[0], last=names[-1]),))
 
 
 def _is_one_hot(piece: NDArray[Any]) -> bool:
@@ -151,7 +152,7 @@ def _deep(name: str, pieces: Sequence[NDArray[Any]], where: str, workspace: Path
         got = f"they have {sorted(channels)}"
         raise SourceError(where, "its parts must have equally many channels", got, "save them alike")
     width = channels.pop()
-    note = f"{name!r} was read as sequences of {width} channel{'s' if width > 1 else ''}: {reason}"
+    note = say("reading.sequences", name=name, channels=width, reason=reason)
     return ArrayColumn(arrays={name: _sequences(shaped, workspace)}, notes=(note,))
 
 
@@ -184,14 +185,15 @@ def time_axis(pieces: Sequence[NDArray[Any]]) -> tuple[int, str]:
     """
     padded = [axis for axis in (1, 2) if any(_pads(piece, axis) for piece in pieces)]
     if len(padded) == 1:
-        return padded[0], f"NaN pads the end of axis {padded[0] + 1}"
+        return padded[0], say("axis.padded", axis=padded[0] + 1)
     differing = [axis for axis in (1, 2) if len({piece.shape[axis] for piece in pieces}) > 1]
     if len(differing) == 1:
-        return differing[0], f"the parts differ along axis {differing[0] + 1}"
+        return differing[0], say("axis.differs", axis=differing[0] + 1)
     _, first, second = pieces[0].shape
     if first == second:
-        return 2, "axes 2 and 3 are equally long, and the last is taken"
-    return (1, "axis 2 is the longer one") if first > second else (2, "axis 3 is the longer one")
+        return 2, say("axis.last")
+    longer = 1 if first > second else 2
+    return longer, say("axis.longer", axis=longer + 1)
 
 
 def _pads(piece: NDArray[Any], axis: int) -> bool:

@@ -22,6 +22,7 @@ from yunti.errors import SourceError
 from yunti.records import DataRecord, from_json, to_json, write_atomic
 from yunti.seeds import generator
 from yunti.specs import ColumnSpec, TaskName
+from yunti.words import say
 
 __all__ = ["DataOptions", "Dataset", "Look", "look", "open_dataset", "prepare"]
 
@@ -173,7 +174,7 @@ def _lay_out(found: Understanding, folder: Path, seed: int, tell: Callable[[str,
         column = found.table[spec.name]
         stored.append(write_column(folder, spec.name, place, column, order))
         complete[spec.name] = with_facts(spec, column, np.sort(order[:train]))
-        tell("laying out", (place + 1) / len(inputs))
+        tell(say("stage.laying out"), (place + 1) / len(inputs))
     columns = tuple(complete.get(column.name, column) for column in found.columns)
     record = replace(data_record(found), columns=columns)
     return _Layout(

@@ -20,6 +20,7 @@ from yunti.data.files import bare_name, reading, unpack
 from yunti.data.raw import BrokenRow
 from yunti.data.spill import FileReport, Spill
 from yunti.errors import SourceError
+from yunti.words import say
 
 _SAMPLE_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 21
@@ -112,8 +113,7 @@ def _read(text: Utf8File, dialect: Dialect, name: str, blocks: tuple[int, ...], 
 
 def _batches(text: Utf8File, dialect: Dialect, block: int, name: str, progress: _Progress) -> Iterator[pa.RecordBatch]:
     def set_aside(row: csv.InvalidRow) -> str:
-        fields = f"{row.actual_columns} field{'s' if row.actual_columns != 1 else ''}"
-        reason = f"{fields} instead of {len(dialect.names)}"
+        reason = say("broken.fields", fields=row.actual_columns, wanted=len(dialect.names))
         progress.misfits.append(_Misfit(row.number - dialect.skip, reason, _lines(row.text)))
         return "skip"
 
@@ -156,7 +156,7 @@ def _closed(
     value = held.column(held.num_columns - 1)[held.num_rows - 1].as_py()
     if _is_open(value, text, dialect):
         row = progress.good + held.num_rows + len(progress.misfits)
-        progress.misfits.append(_Misfit(row, "its quote is not closed before the file ends", _lines(value)))
+        progress.misfits.append(_Misfit(row, say("broken.quote"), _lines(value)))
         held = held.slice(0, held.num_rows - 1)
     yield held
 
@@ -191,7 +191,7 @@ def _undecoded(batch: pa.RecordBatch, progress: _Progress) -> NDArray[np.bool_]:
         for place in np.flatnonzero(hits & ~wrong):
             value = column[place].as_py()
             byte = MARKED_BYTE.search(value)
-            reason = f"column {name!r} holds the byte 0x{byte[1] if byte else '??'}, which could not be decoded"
+            reason = say("broken.byte of column", column=name, byte=byte[1] if byte else "??")
             progress.undecoded.append((progress.good + int(place), reason, shown(value)[:_SHOWN]))
         wrong |= hits
     return wrong
@@ -222,7 +222,7 @@ def _report(text: Utf8File, dialect: Dialect, name: str, progress: _Progress) ->
             broken.append(BrokenRow(name, lost[-1], reason, value))
     notes = dialect.notes
     if text.encoding != "utf-8":
-        notes = (f"its text was read as {text.encoding}", *notes)
+        notes = (say("reading.encoding", encoding=text.encoding), *notes)
     return FileReport(rows, tuple(sorted(lost)), tuple(sorted(broken, key=lambda each: each.row)), notes)
 
 
@@ -239,5 +239,5 @@ def _explained(misfit: _Misfit, dialect: Dialect, name: str) -> list[BrokenRow]:
         )
     reason = misfit.reason
     if len(misfit.lines) > 1:
-        reason += f", over {len(misfit.lines)} lines: a quote may have been left open"
+        reason = say("broken.lines", reason=reason, lines=len(misfit.lines))
     return [BrokenRow(name, misfit.row, reason, line) for line in misfit.lines]

@@ -17,8 +17,14 @@ from pyarrow import csv
 from yunti.data.encoding import shown
 from yunti.data.spill import must_differ
 from yunti.errors import SourceError
+from yunti.words import say
 
-DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
+DELIMITERS = {
+    ",": say("delimiter.comma"),
+    "\t": say("delimiter.tab"),
+    ";": say("delimiter.semicolon"),
+    "|": say("delimiter.bar"),
+}
 _NO_DELIMITER = "\x1f"  # stands for none: text does not hold it
 _NAMED_BY_ENDING = {".tsv": "\t", ".tab": "\t", ".psv": "|"}
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}:\d{2}")
@@ -122,7 +128,7 @@ def detect(sample: bytes, *, whole: bool, name: str, ending: str) -> Dialect:
     _must_not_be_data(trial, name)
     names, notes = _names(trial, body, name)
     if trial.delimiter != preferred and trial.width > 1:
-        notes = (f"fields are divided by a {DELIMITERS[trial.delimiter]}", *notes)
+        notes = (say("reading.delimiter", delimiter=DELIMITERS[trial.delimiter]), *notes)
     return Dialect(trial.delimiter, trial.quoting, names, skip + 1, notes)
 
 
@@ -220,10 +226,10 @@ def _names(trial: _Trial, body: bytes, name: str) -> tuple[tuple[str, ...], tupl
     if trial.width > 1 and trial.widths[trial.width + 1] >= 0.9 * trial.rows:
         if _last_is_empty(trial, body):
             header.append("")
-            notes.append("rows end with a delimiter that the header lacks: the last column is empty")
+            notes.append(say("reading.last delimiter"))
         else:
             header.insert(0, "")
-            notes.append("rows have one field more than the header: the first column was taken as row names")
+            notes.append(say("reading.row names"))
     names = tuple(each or f"unnamed: {place}" for place, each in enumerate(header, 1))
     must_differ(names, name)
     return names, tuple(notes)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from yunti.data.doctor.duplicates import Clusters, crossing
 from yunti.data.doctor.sheet import Sheet
-from yunti.data.evidence import count_text
 from yunti.data.labels import labels_of
 from yunti.data.options import DataOptions
 from yunti.data.parse import read_column
@@ -22,6 +21,7 @@ from yunti.data.target import Answers
 from yunti.errors import ColumnError
 from yunti.records import Finding
 from yunti.specs import ColumnSpec
+from yunti.words import say
 
 _ENOUGH_GROUPS = 10  # below, a bootstrap over groups is clearly too narrow (Cameron, Gelbach and Miller, 2008)
 _BINS = 20  # ranges of a number that is predicted, spread evenly over the parts
@@ -95,10 +95,7 @@ def _few_groups(groups: NDArray[np.int64], parts: Parts, name: str) -> list[Find
     valid, test = (len(np.unique(groups[parts.part == each])) for each in (VALID, TEST))
     if min(valid, test) >= _ENOUGH_GROUPS:
         return []
-    message = (
-        f"the split by {name} leaves {count_text(valid, 'group')} to choose by and {count_text(test, 'group')} to "
-        "test: on others the scores may differ by more than their intervals tell"
-    )
+    message = say("doctor.few groups", column=name, valid=valid, test=test)
     return [Finding("few_groups", "warning", message, name, count=min(valid, test))]
 
 
@@ -134,20 +131,12 @@ def _after_split(answers: Answers, clusters: Clusters, parts: Parts) -> list[Fin
         strange = (part > TRAIN) & ~seen[answers.values]
         if strange.any():
             names = ", ".join(repr(answers.classes[each]) for each in np.unique(answers.values[strange])[:4])
-            message = (
-                f"{count_text(int(strange.sum()), 'row')} outside the training rows set aside: their class ({names}) "
-                "has no training row"
-            )
+            message = say("doctor.unseen class", count=strange.sum(), classes=names)
             findings.append(Finding("unseen_class", "warning", message, answers.spec.name, count=int(strange.sum())))
             part[strange] = ASIDE
     if count := crossing(clusters.codes, part):
-        verb = "repeats" if count == 1 else "repeat"
-        message = (
-            f"{count_text(count, 'row')} for validation or test {verb} training rows, exactly or nearly: scores will "
-            "look too good"
-        )
-        findings.append(Finding("crossing", "warning", message, count=count))
-    for each, name in ((VALID, "validation"), (TEST, "test")):
+        findings.append(Finding("crossing", "warning", say("doctor.crossing", count=count), count=count))
+    for each, key in ((VALID, "doctor.no validation"), (TEST, "doctor.no test")):
         if not (part == each).any():
-            findings.append(Finding("empty_part", "warning", f"no {name} rows are left", None, count=0))
+            findings.append(Finding("empty_part", "warning", say(key), None, count=0))
     return findings

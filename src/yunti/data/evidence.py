@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from yunti.data.strings import shortened
 from yunti.data.table import Categories, Images, Numbers, Ragged, Texts
 from yunti.data.times import moment
 from yunti.specs import ColumnSpec
+from yunti.words import say
 
 _SHOWN = 4
 
@@ -26,23 +27,12 @@ def evidence_of(spec: ColumnSpec, reading: Reading, chosen: bool) -> str:
         chosen: whether the user set the kind.
     """
     said = _clause(spec, reading)
-    return f"set by the user; {said}" if chosen else said
-
-
-def count_text(count: int, word: str) -> str:
-    """Write a count with its noun: "1 value", "1,200 values".
-
-    Example:
-        >>> count_text(1, "row"), count_text(2000, "class")
-        ('1 row', '2,000 classes')
-    """
-    plural = word + ("es" if word.endswith("s") else "s")
-    return f"{count:,} {word if count == 1 else plural}"
+    return say("evidence.chosen", evidence=said) if chosen else said
 
 
 def _clause(spec: ColumnSpec, reading: Reading) -> str:
     if reading.present == 0:
-        return "it has no values"
+        return say("evidence.none")
     match reading.column:
         case Numbers() as numbers:
             return _numbers(spec, reading, numbers)
@@ -53,8 +43,9 @@ def _clause(spec: ColumnSpec, reading: Reading) -> str:
             return _texts(texts, reading.present)
         case Images(pixels, _):
             height, width, channels = pixels.shape[1:]
-            colour = "grey" if channels == 1 else "coloured" if channels == 3 else f"{channels} channels"
-            return f"{_readable(reading, 'picture')}, {width}×{height} pixels, {colour}"
+            key = {1: "evidence.grey", 3: "evidence.coloured"}.get(channels, "evidence.channels")
+            size = say("evidence.pixels", width=width, height=height)
+            return _with_more(_readable(reading, "picture"), [size, say(key, count=channels)])
         case Ragged() as ragged:
             return _ragged(spec, reading, ragged)
 
@@ -64,29 +55,40 @@ def _numbers(spec: ColumnSpec, reading: Reading, numbers: Numbers) -> str:
     known = values[~np.isnan(values)]
     if spec.kind == "flag":
         yes = int((known == 1).sum())
-        no = len(known) - yes
-        rest = (
-            f"; {count_text(reading.unreadable, 'value')} of {reading.present:,} are neither"
-            if reading.unreadable
-            else ""
-        )
-        return f"two values: {spec.parsing['no']} ({no:,}) and {spec.parsing['yes']} ({yes:,}){rest}"
+        words = {"no": spec.parsing["no"], "yes": spec.parsing["yes"]}
+        said = say("evidence.flag", **words, no_count=len(known) - yes, yes_count=yes)
+        count, present = reading.unreadable, reading.present
+        return say("evidence.neither", values=said, count=count, present=present) if count else said
     if spec.kind == "time":
         said = _readable(reading, "date" if not (known % 86_400).any() else "time")
         if not len(known):
             return said
-        how = spec.parsing.get("format") or (f"{spec.parsing['epoch']} since 1970" if "epoch" in spec.parsing else "")
-        span = f"{moment(float(known.min()))} to {moment(float(known.max()))}"
-        return f"{said}, {span}" + (f", read as {how}" if how else "")
-    return _readable(reading, "number") + _writing(spec.parsing) + (_range(known) if len(known) else "")
+        span = say("evidence.range", low=moment(float(known.min())), high=moment(float(known.max())))
+        return _with_more(said, [span, *_reading_of(spec.parsing)])
+    return _with_more(_readable(reading, "number"), [*_writing(spec.parsing), *_range(known)])
 
 
-def _range(known: Any) -> str:
+def _with_more(said: str, more: Sequence[str]) -> str:
+    return say("evidence.more", values=said, more=more) if more else said
+
+
+def _reading_of(parsing: Mapping[str, Any]) -> Iterator[str]:
+    if how := parsing.get("format"):
+        yield say("evidence.format", format=how)
+    elif unit := parsing.get("epoch"):
+        yield say("evidence.epoch", unit=unit)
+
+
+def _range(known: Any) -> Iterator[str]:
+    if not len(known):
+        return
     low, high = float(known.min()), float(known.max())
     if low == high:
-        return f", each of them {amount(low)}"
-    whole = bool((known == np.round(known)).all())
-    return f", {'whole, ' if whole else ''}{amount(low)} to {amount(high)}"
+        yield say("evidence.same", amount=amount(low))
+        return
+    if bool((known == np.round(known)).all()):
+        yield say("evidence.whole")
+    yield say("evidence.range", low=amount(low), high=amount(high))
 
 
 def amount(value: float) -> str:
@@ -101,31 +103,30 @@ def amount(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _writing(parsing: Mapping[str, Any]) -> str:
-    marks = []
+def _writing(parsing: Mapping[str, Any]) -> Iterator[str]:
     if unit := parsing.get("unit"):
-        marks.append(f"in {unit}")
+        yield say("evidence.unit", unit=unit)
     if parsing.get("decimal"):
-        marks.append("with a decimal comma")
-    if thousands := parsing.get("thousands"):
-        sign = "blanks" if thousands == " " else f"{thousands!r}"
-        marks.append(f"thousands set apart by {sign}")
-    return "".join(f", {mark}" for mark in marks)
+        yield say("evidence.comma")
+    if sign := parsing.get("thousands"):
+        yield say("evidence.blanks") if sign == " " else say("evidence.thousands", sign=sign)
 
 
 def _readable(reading: Reading, word: str) -> str:
     good = reading.present - reading.unreadable
+    if reading.unreadable == 0 and reading.present == 1:
+        return say(f"only.{word}")
+    what = say(f"many.{word}")
     if reading.unreadable == 0:
-        return f"all {reading.present:,} values are {word}s" if reading.present > 1 else f"the only value is a {word}"
-    rest = "1 is not" if reading.unreadable == 1 else f"{reading.unreadable:,} are not"
-    return f"{good:,} of {reading.present:,} values are {word}s; {rest}"
+        return say("evidence.all", count=reading.present, what=what)
+    return say("evidence.some", good=good, present=reading.present, what=what, wrong=reading.unreadable)
 
 
 def _distinct(names: tuple[str, ...], counts: Any) -> str:
     order = np.argsort(-counts, kind="stable")[:_SHOWN]
     shown = ", ".join(shortened(names[place], 24) for place in order)
     more = ", …" if len(names) > _SHOWN else ""
-    return f"{count_text(len(names), 'distinct value')} among {int(counts.sum()):,}: {shown}{more}"
+    return say("evidence.distinct", count=len(names), rows=int(counts.sum()), names=shown + more)
 
 
 def _texts(texts: Texts, present: int) -> str:
@@ -134,20 +135,20 @@ def _texts(texts: Texts, present: int) -> str:
     words = pc.mean(pc.add(pc.count_substring_regex(pc.utf8_trim_whitespace(some), r"\s+"), 1)).as_py() or 0.0
     letters = pc.mean(pc.utf8_length(some)).as_py() or 0.0
     blanks = words >= 4 and letters < 12 * words  # Chinese has few: its length is told in characters
-    size = f"{words:.0f} words" if blanks else f"{letters:.0f} characters"
-    among = f"{len(some) - some.null_count:,}" + (f" of {present:,}" if len(texts) > len(some) else "")
-    return f"{distinct:,} distinct among {among} values, {size} each on average"
+    size = say("evidence.words", count=words) if blanks else say("evidence.characters", count=letters)
+    key = "evidence.rows of" if len(texts) > len(some) else "evidence.rows"
+    among = say(key, count=len(some) - some.null_count, rows=present)
+    return say("evidence.texts", distinct=distinct, rows=among, size=size)
 
 
 def _ragged(spec: ColumnSpec, reading: Reading, ragged: Ragged) -> str:
     lengths = ragged.lengths[ragged.lengths > 0]
     if spec.kind == "audio":
         seconds = float(np.median(lengths)) / (spec.rate or 1) if len(lengths) else 0.0
-        return f"{_readable(reading, 'sound')}, {seconds:.2g} s typically, {spec.rate:,} samples a second"
-    channels = ragged.values.shape[1]
-    steps = (
-        f"{lengths.min():,}"
-        if len(lengths) and lengths.min() == lengths.max()
-        else (f"{lengths.min():,} to {lengths.max():,}" if len(lengths) else "0")
-    )
-    return f"{_readable(reading, 'sequence')} of {steps} steps, {count_text(channels, 'channel')}"
+        typical, rate = say("evidence.seconds", seconds=seconds), say("evidence.rate", rate=spec.rate)
+        return _with_more(_readable(reading, "sound"), [typical, rate])
+    low, high = (int(lengths.min()), int(lengths.max())) if len(lengths) else (0, 0)
+    values = {"values": _readable(reading, "sequence"), "channels": ragged.values.shape[1]}
+    if low == high:
+        return say("evidence.steps", **values, steps=low)
+    return say("evidence.step range", **values, low=low, high=high)

@@ -19,6 +19,7 @@ from yunti.data.files import reading, unpack
 from yunti.data.raw import BrokenRow
 from yunti.data.spill import FileReport, Spill, text_of
 from yunti.errors import SourceError
+from yunti.words import say
 
 _BLOCK_BYTES = 1 << 23
 _BLOCK_ROWS = 10_000
@@ -64,7 +65,7 @@ def read_json(path: Path, name: str, spill: Spill, workspace: Path) -> FileRepor
     if progress.rows == len(progress.broken):
         got = f"{progress.broken[0].reason} in row 1" if progress.broken else "it holds none"
         raise SourceError(name, "it must hold JSON objects", got, _MEND)
-    notes = () if text.encoding == "utf-8" else (f"its text was read as {text.encoding}",)
+    notes = () if text.encoding == "utf-8" else (say("reading.encoding", encoding=text.encoding),)
     return FileReport(progress.rows, tuple(each.row for each in progress.broken), tuple(progress.broken), notes)
 
 
@@ -205,22 +206,22 @@ def _read_one_by_one(lines: Sequence[bytes], name: str, spill: Spill, progress: 
 
 def _complaint(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
-        line = f"line {error.lineno}, " if error.lineno > 1 else ""
-        return f"it is not JSON ({error.msg} at {line}character {error.colno})"
-    return "it is not JSON (its lists or objects lie too deep in each other)"
+        key = "broken.JSON line" if error.lineno > 1 else "broken.JSON"
+        return say(key, message=error.msg, line=error.lineno, character=error.colno)
+    return say("broken.JSON depth")
 
 
 def _fault(value: object, line_text: str) -> str:
     if undecoded := _undecoded(line_text):
         return undecoded
     if isinstance(value, dict):
-        return "" if value else "it is an object without keys"
-    return f"it is not an object but {shown(line_text)[:40]}"
+        return "" if value else say("broken.no keys")
+    return say("broken.no object", text=shown(line_text)[:40])
 
 
 def _undecoded(line_text: str) -> str:
     byte = MARKED_BYTE.search(line_text)
-    return f"it holds the byte 0x{byte[1]}, which could not be decoded" if byte else ""
+    return say("broken.byte", byte=byte[1]) if byte else ""
 
 
 def _append(rows: Sequence[dict[str, Any]], spill: Spill) -> None:

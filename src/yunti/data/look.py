@@ -16,6 +16,7 @@ from yunti.data.target import candidates
 from yunti.data.understand import Understanding, understand
 from yunti.records import DataRecord, SplitRecord
 from yunti.specs import ColumnSpec, TaskName
+from yunti.words import say
 
 _EXAMPLES = 3
 
@@ -70,7 +71,7 @@ def data_record(found: Understanding) -> DataRecord:
     """Write down what was understood."""
     rows = len(found.raw) + len(found.raw.broken)
     if found.division is None:
-        split = SplitRecord(0, 0, 0, "no target was named")
+        split = SplitRecord(0, 0, 0, say("split.no target"))
     else:
         part = found.division.parts.part
         train, valid, test = (int((part == each).sum()) for each in (TRAIN, VALID, TEST))

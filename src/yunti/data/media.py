@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from yunti.data.raw import Raw
 from yunti.data.strings import as_strings
 from yunti.devices import cores
+from yunti.words import say
 
 File = Union[Path, bytes, None]  # noqa: UP007  (a runtime alias that beartype can read)
 MediaKind = Literal["image", "audio"]
@@ -96,11 +97,11 @@ def spread(count: int, most: int) -> list[int]:
 def why(error: Exception, file: File) -> str:
     """Say in a clause why a file could not be read."""
     if not isinstance(file, Path):
-        return f"the bytes cannot be read ({str(error) or type(error).__name__})"
+        return say("broken.bytes", error=str(error) or type(error).__name__)
     if not file.exists():
-        return f"there is no file {file}"
+        return say("broken.no file", file=file)
     said = str(error).replace(str(file), file.name).split("\n", maxsplit=1)[0]
-    return f"{file.name} cannot be read ({said or type(error).__name__})"
+    return say("broken.file", file=file.name, error=said or type(error).__name__)
 
 
 def _packed(column: pa.ChunkedArray) -> list[File]:

@@ -31,6 +31,7 @@ from yunti.data.strings import as_strings, levels_of, plain, shortened
 from yunti.data.table import Categories, Column, Images, Numbers, Table, Texts
 from yunti.errors import ColumnError, nearest
 from yunti.specs import ColumnSpec
+from yunti.words import say
 
 TOLERATED = 0.05  # the share of values (or rows) that may be unreadable
 _TOLD = 10_000  # unreadable values of a column that are told one by one
@@ -38,15 +39,15 @@ _TOLD = 10_000  # unreadable values of a column that are told one by one
 Tell = Callable[[float], None]
 
 HOLDS = {
-    "number": "numbers",
-    "flag": "one of two values",
-    "time": "dates or times",
-    "category": "categories",
-    "text": "texts",
-    "image": "pictures",
-    "audio": "sounds",
-    "sequence": "sequences of numbers",
-    "id": "identifiers",
+    "number": say("many.number"),
+    "flag": say("holds.flag"),
+    "time": say("holds.time"),
+    "category": say("holds.category"),
+    "text": say("holds.text"),
+    "image": say("many.picture"),
+    "audio": say("many.sound"),
+    "sequence": say("holds.sequence"),
+    "id": say("holds.id"),
 }
 
 
@@ -231,7 +232,7 @@ def _read_numbers(column: pa.ChunkedArray, spec: ColumnSpec) -> Reading:
         rows = np.flatnonzero(bad)
         unreadable += len(rows)
         for row in rows[: _TOLD - len(wrong)]:
-            wrong[start + int(row)] = f"it is {shortened(str(chunk[int(row)].as_py()))!r}"
+            wrong[start + int(row)] = say("broken.is", value=shortened(str(chunk[int(row)].as_py())))
         start += len(chunk)
     present = int(np.count_nonzero(~np.isnan(values))) + unreadable
     kept = values if spec.kind == "time" else numbers.compact(values)
@@ -258,7 +259,7 @@ def _read_flags(column: pa.ChunkedArray, spec: ColumnSpec) -> Reading:
     lookup = np.array([known.get(name.casefold(), np.nan) for name in names] + [np.nan], dtype=np.float32)
     values = lookup[levels.codes]
     bad = np.flatnonzero(np.isnan(values) & (levels.codes >= 0))
-    wrong = {int(row): f"it is {shortened(names[levels.codes[row]])!r}" for row in bad[:_TOLD]}
+    wrong = {int(row): say("broken.is", value=shortened(names[levels.codes[row]])) for row in bad[:_TOLD]}
     return Reading(Numbers(values), int((levels.codes >= 0).sum()), len(bad), wrong)
 
 

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from yunti.data.doctor.sheet import Facts
-from yunti.data.evidence import count_text
 from yunti.data.parse import TOLERATED
 from yunti.data.raw import BrokenRow, Raw
 from yunti.data.strings import shortened
@@ -16,6 +15,7 @@ from yunti.data.target import Answers
 from yunti.errors import SourceError
 from yunti.records import Finding, write_atomic
 from yunti.specs import ColumnSpec
+from yunti.words import say
 
 
 def broken_rows(
@@ -25,11 +25,16 @@ def broken_rows(
     reasons: dict[int, str] = {}
     for column in columns:
         if column.kind in ("image", "audio"):
-            reasons.update({row: f"{column.name}: {reason}" for row, reason in facts[column.name].wrong.items()})
+            reasons.update({row: _about(column, reason) for row, reason in facts[column.name].wrong.items()})
     if answers is not None:
-        said = f"the target {answers.spec.name} must be a number"
-        reasons.update({row: f"{said}, but {reason}" for row, reason in answers.wrong.items()})
+        target = answers.spec.name
+        wrong = answers.wrong.items()
+        reasons.update({row: say("broken.target", target=target, reason=reason) for row, reason in wrong})
     return {row: BrokenRow(*raw.place(row), reasons[row], _text(raw, row)) for row in sorted(reasons)}
+
+
+def _about(column: ColumnSpec, reason: str) -> str:
+    return say("reading.about", name=column.name, note=reason)
 
 
 def check_broken(raw: Raw, broken: Sequence[BrokenRow]) -> None:
@@ -55,11 +60,7 @@ def tell_broken(broken: Sequence[BrokenRow]) -> list[Finding]:
     if not broken:
         return []
     first = broken[0]
-    verb = "was" if len(broken) == 1 else "were"
-    message = (
-        f"{count_text(len(broken), 'row')} could not be read and {verb} set aside (quarantine.jsonl tells all): "
-        f"{first.file}, row {first.row}: {first.reason}"
-    )
+    message = say("doctor.broken", count=len(broken), file=first.file, row=first.row, reason=first.reason)
     return [Finding("broken", "broken", message, None, first.file, first.row, len(broken))]
 
 

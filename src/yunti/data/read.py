@@ -25,6 +25,7 @@ from yunti.data.raw import Raw
 from yunti.data.samples import find_sample
 from yunti.data.spill import FileReport, Spill
 from yunti.errors import SourceError, nearest
+from yunti.words import say
 
 _Reader = Callable[[Path, str, Spill, Path], FileReport]
 
@@ -215,7 +216,7 @@ def _gathered(
     whole = len(reports) == 1 and not reports[0].lost
     several = len(names) > 1
     notes = dict.fromkeys(
-        f"{name}: {note}" if several else note
+        say("reading.about", name=name, note=note) if several else note
         for name, report in zip(names, reports, strict=True)
         for note in report.notes
     )

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from yunti.data.table import Ragged
+from yunti.words import say
 
 _LIST = r"^\s*\[[-+0-9.eE,;\s]*\]\s*$"
 _ROWS = 65_536
@@ -77,7 +78,7 @@ def _from_strings(column: pa.ChunkedArray) -> tuple[Ragged, dict[int, str]]:
     for chunk in column.chunks:
         good = pc.fill_null(pc.match_substring_regex(chunk, _LIST), False)
         bad = np.flatnonzero(~good.to_numpy(zero_copy_only=False) & pc.is_valid(chunk).to_numpy(zero_copy_only=False))
-        wrong.update({start + int(row): f"{chunk[int(row)].as_py()!r} is not a list of numbers" for row in bad})
+        wrong.update({start + int(row): say("broken.not a list", value=chunk[int(row)].as_py()) for row in bad})
         inside = pc.replace_substring_regex(chunk, r"[\[\]\s]+", " ")
         inside = pc.replace_substring_regex(pc.utf8_trim_whitespace(inside), r"\s*[,;]\s*|\s+", ",")
         lists = pc.split_pattern(pc.if_else(good, inside, pa.scalar("", pa.large_string())), ",")
@@ -99,7 +100,7 @@ def _from_nested(column: pa.ChunkedArray) -> tuple[Ragged, dict[int, str]]:
     for index, row in enumerate(column.to_pylist()):
         fits = all(step is not None and len(step) == channels for step in row or ())
         if not fits:
-            wrong[index] = f"its steps do not all have {channels} values"
+            wrong[index] = say("broken.steps", channels=channels)
         usable = row if row and fits else []
         rows.append(np.array(usable, dtype=np.float32).reshape(-1, channels))
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)

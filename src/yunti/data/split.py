@@ -10,12 +10,18 @@ from numpy.typing import NDArray
 
 from yunti.errors import ColumnError, SourceError
 from yunti.seeds import generator
+from yunti.words import say
 
 TRAIN, VALID, TEST, ASIDE = 0, 1, 2, -1
 LEAST_ROWS = 10
 _CAP = 20_000  # more rows narrow no interval that matters, and cost training rows and time
 _ORDERS = 64  # orders of the groups that are tried
 _FREE = -2
+_CARVED = {
+    (VALID,): "split.ready but valid",
+    (TEST,): "split.ready but test",
+    (VALID, TEST): "split.ready but both",
+}
 
 READY: dict[str, str] = {
     **dict.fromkeys(("train", "training", "trn", "tr", "learn", "训练", "训练集"), "train"),
@@ -87,11 +93,11 @@ def split(wish: Wish, seed: int) -> Parts:
         raise SourceError(
             wish.source, f"at least {LEAST_ROWS} rows must be usable", f"there are {wish.usable.sum()}", "add rows"
         )
-    said = []
+    how = ""
     if wish.ready is not None:
         part[wish.usable & (wish.ready == "valid")] = VALID
         part[wish.usable & (wish.ready == "test")] = TEST
-        said.append("ready split")
+        how = say("split.ready")
     free = int((part == _FREE).sum())
     if free < LEAST_ROWS // 2:
         raise SourceError(
@@ -101,22 +107,22 @@ def split(wish: Wish, seed: int) -> Parts:
     wanted = {each: max(1, round(share * free)) for each in (TEST, VALID) if not (part == each).any()}
     if wanted:
         how = _carve(wish, part, wanted, seed)
-        names = " and ".join({VALID: "valid", TEST: "test"}[each] for each in sorted(wanted))
-        said.append(f"{names} {how}" if wish.ready is not None else how)
+        if wish.ready is not None:
+            how = say(_CARVED[tuple(sorted(wanted))], how=how)
     part[part == _FREE] = TRAIN
-    return Parts(part, ", ".join(said))
+    return Parts(part, how)
 
 
 def _carve(wish: Wish, part: NDArray[np.int8], wanted: dict[int, int], seed: int) -> str:
     free = np.flatnonzero(part == _FREE)
     if wish.times is not None:
         part[free] = _by_time(wish, wish.times[free], wanted)
-        return f"by time ({wish.time_name}): the latest rows test"
+        return say("split.by time", column=wish.time_name)
     if wish.groups is not None:
         part[free] = _by_group(wish, wish.groups, free, wanted, seed)
-        return f"by group ({wish.group_name})"
+        return say("split.by group", column=wish.group_name)
     part[free] = _stratified(wish.strata[free], wish.clusters[free], wanted, seed)
-    return "stratified by target"
+    return say("split.stratified")
 
 
 def _stratified(

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from yunti.data.evidence import count_text
 from yunti.data.labels import labels_of, ordered
 from yunti.data.parse import check_readable, read_column
 from yunti.data.raw import Raw
@@ -18,6 +17,7 @@ from yunti.data.strings import Levels, shortened
 from yunti.data.table import Numbers
 from yunti.errors import ColumnError, nearest
 from yunti.specs import ColumnSpec, TaskName
+from yunti.words import say
 
 MOST_CLASSES = 1_000
 _FEW = 20  # whole numbers with at most so many distinct values are classes unless the task is given
@@ -114,8 +114,8 @@ def read_answers(raw: Raw, spec: ColumnSpec, asked: TaskName | None) -> Answers:
         distinct = np.unique(known)
         if not _are_classes(distinct, len(known)):
             return _checked(raw, answers)
-        why = f"{count_text(len(distinct), 'distinct whole number')}, {distinct[0]:.0f} to {distinct[-1]:.0f}: classes"
-        return _classes(raw, replace(spec, evidence=f"{why} (amounts with --task regression)"))
+        why = say("target.whole numbers", count=len(distinct), low=distinct[0], high=distinct[-1])
+        return _classes(raw, replace(spec, evidence=why))
     if spec.kind == "time" and asked is None:
         raise ColumnError(
             raw.source,
@@ -164,8 +164,9 @@ def _checked(raw: Raw, answers: Answers) -> Answers:
             "name another column",
         )
     distinct = len(np.unique(known))
-    good = f"{len(known):,} of {len(known) + len(answers.wrong):,}" if answers.wrong else f"all {len(known):,}"
-    evidence = f"{good} values are numbers, {distinct:,} distinct, {known.min():.6g} to {known.max():.6g}: amounts"
+    key = "target.some amounts" if answers.wrong else "target.amounts"
+    values = {"count": len(known), "present": len(known) + len(answers.wrong), "distinct": distinct}
+    evidence = say(key, **values, low=known.min(), high=known.max())
     return replace(answers, spec=replace(answers.spec, evidence=evidence))
 
 
@@ -180,7 +181,8 @@ def _classes(raw: Raw, spec: ColumnSpec) -> Answers:
     shown = ", ".join(
         f"{shortened(classes[each], 24)} ({counts[each]:,})" for each in np.argsort(-counts, kind="stable")[:3]
     )
-    evidence = spec.evidence or f"{count_text(len(classes), 'class')}: {shown}" + (", …" if len(classes) > 3 else "")
+    shown += ", …" if len(classes) > 3 else ""
+    evidence = spec.evidence or say("target.classes", count=len(classes), classes=shown)
     kept = replace(spec, kind=spec.kind if spec.kind in ("number", "flag") else "category", evidence=evidence)
     return Answers(kept, "classification", classes, codes, {})
 

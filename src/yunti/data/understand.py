@@ -29,6 +29,7 @@ from yunti.data.target import Answers, choose_target, read_answers
 from yunti.errors import ColumnError, OptionError, SourceError, nearest
 from yunti.records import Finding, RepeatsRecord
 from yunti.specs import ColumnSpec, Role
+from yunti.words import say
 
 Tell = Callable[[str, float], None]
 
@@ -93,15 +94,15 @@ def understand(source: object, options: DataOptions, workspace: Path, tell: Tell
     usable[list(broken)] = False
     check_broken(raw, (*raw.broken, *broken.values()))
     sheet = Sheet(raw, tuple(inputs), table, facts, usable, answers, options.seed)
-    examined = examine(sheet, options.keep, lambda fraction: tell("examining", 0.6 * fraction))
+    examined = examine(sheet, options.keep, lambda fraction: tell(say("stage.examining"), 0.6 * fraction))
     used = [column for column in examined.columns if column.role == "input"]
     clusters = find_duplicates(sheet, used, kept=raw.parts is None and options.time is None)
-    tell("examining", 0.9)
+    tell(say("stage.examining"), 0.9)
     division = None if answers is None else divide(sheet, clusters, specs, options)
     everything = (*raw.broken, *broken.values())
     findings = [*tell_broken(everything), *tell_reading(raw), *examined.findings, *clusters.findings]
     findings += division.findings if division else ()
-    tell("examining", 1.0)
+    tell(say("stage.examining"), 1.0)
     known = {column.name: column for column in examined.columns}
     if answers is not None:
         known[answers.spec.name] = replace(answers.spec, role="target")
@@ -118,14 +119,14 @@ _ROLE_OPTIONS: dict[Role, str] = {"split": "split", "group": "group", "order": "
 
 
 def _read(source: object, options: DataOptions, workspace: Path, tell: Tell) -> Raw:
-    tell("reading", 0.0)
+    tell(say("stage.reading"), 0.0)
     raw = read_raw(source, _made(workspace / "source"))
     if options.test is not None:
         raw = joined(raw, read_raw(options.test, _made(workspace / "test")), workspace)
     check_broken(raw, raw.broken)
     if len(raw) == 0:
         raise SourceError(raw.source, "it must hold rows", "it holds none", "give a source with data")
-    tell("reading", 1.0)
+    tell(say("stage.reading"), 1.0)
     return raw
 
 
@@ -179,12 +180,12 @@ def _read_columns(
             raw,
             spec,
             part_path(folder, place),
-            lambda part, start=start, width=width: tell("understanding", start + part * width),  # type: ignore[misc]
+            lambda part, start=start, width=width: tell(say("stage.understanding"), start + part * width),  # type: ignore[misc]
         )
         facts[spec.name] = facts_of(reading)
         done.append(replace(spec, evidence=evidence_of(spec, reading, spec.name in options.kinds)))
         stored.append(keep_column(folder, spec.name, place, reading))
-        tell("understanding", (place + 1) / len(specs))
+        tell(say("stage.understanding"), (place + 1) / len(specs))
     return done, Table(StoredColumns(folder, tuple(stored), slice(0, len(raw)), stay_open=False)), facts
 
 
@@ -200,7 +201,7 @@ def _unread(raw: Raw, spec: ColumnSpec) -> tuple[Facts, ColumnSpec]:
     column = raw.arrow.column(spec.name)
     first = next((value for value in column.slice(0, 100).to_pylist() if value is not None), "")
     present = len(column) - column.null_count
-    evidence = f"{present:,} codes, nearly all distinct, such as {strings.shortened(str(first), 24)}"
+    evidence = say("evidence.codes", count=present, example=strings.shortened(str(first), 24))
     return Facts(present, 0, {}), replace(spec, evidence=evidence)
 
 

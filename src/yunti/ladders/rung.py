@@ -8,6 +8,7 @@ from typing import final
 
 from yunti.models.contract import Model, Size
 from yunti.specs import Era, Kind, Spec
+from yunti.words import say
 
 
 def share_by_kind(table: float, **kinds: float) -> Callable[[Spec], float]:
@@ -40,9 +41,9 @@ def too_little(spec: Spec, least_rows: int, purpose: str) -> str | None:
         '3 training rows are too few for weights: it needs 4'
     """
     if spec.rows < least_rows:
-        return f"{spec.rows} training rows are too few {purpose}: it needs {least_rows}"
+        return say("unfit.rows", rows=spec.rows, purpose=purpose, least=least_rows)
     if not any(column.kind != "id" for column in spec.columns):
-        return "there is no column it could learn from"
+        return say("unfit.columns")
     return None
 
 

@@ -20,6 +20,7 @@ from yunti.models.recipe import Recipe, carried
 from yunti.models.settings import Settings
 from yunti.seeds import seed_for
 from yunti.specs import Spec
+from yunti.words import say
 
 Batch = dict[str, Tensor]
 Outputs = tuple[NDArray[np.int64], list[NDArray[np.float32]]]  # rows, and what the module put out for them
@@ -141,7 +142,7 @@ class Network(Model):
         usual, suited = derived.recipe.learning_rate, carried(derived.recipe, size.dial)
         recipe, reasons = self.settings.recipe(suited), dict(derived.reasons)
         if recipe.learning_rate == suited.learning_rate != usual:
-            reasons["learning_rate"] = f"{usual:g} at the usual width, divided by the dial"
+            reasons["learning_rate"] = say("why.narrower rate", rate=usual)
         design = Design(shape, recipe, reasons)
         self.objective.smoothing = design.recipe.smoothing
         torch.manual_seed(seed_for(self.spec.seed, self.blueprint.name, "weights"))

@@ -13,6 +13,7 @@ import struct
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any, final
 
@@ -21,6 +22,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
+
+from yunti.words import say
 
 KEPT = 2
 _NAME = re.compile(r"step-(\d+)\.(safetensors|shards)")
@@ -94,7 +97,7 @@ class Keeper:
                 return opened, _passed_over(damaged, path)
             except (ValueError, OSError) as error:
                 said = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-                damaged.append(f"{path.name} is damaged ({said})")
+                damaged.append(say("checkpoint.damaged", name=path.name, reason=said))
         return None, _passed_over(damaged, None)
 
     def clear(self) -> None:
@@ -122,10 +125,11 @@ class Keeper:
         except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
-            what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            what = say("checkpoint.disk full") if full else error.strerror or str(error)
             kept = self._files()
-            last = f"the one of step {_step_of(kept[-1])} is whole" if kept else "there is none yet"
-            self.trouble = f"the checkpoint of step {step} could not be written: {what}; {last}"
+            last = say("checkpoint.whole", step=_step_of(kept[-1])) if kept else say("checkpoint.no other")
+            self.trouble = say("checkpoint.not written but", step=step, reason=what, last=last)
             return
         self.trouble = ""
         self._whole = [*(each for each in self._whole if each != path), path][-KEPT:]
@@ -191,5 +195,6 @@ def _step_of(path: Path) -> int:
 def _passed_over(damaged: list[str], taken: Path | None) -> str:
     if not damaged:
         return ""
-    then = f"the one before, of step {_step_of(taken)}, is taken" if taken else "the training begins anew"
-    return f"{' and '.join(damaged)}: {then}"
+    damage = reduce(lambda first, second: say("checkpoint.both damaged", first=first, second=second), damaged)
+    then = say("checkpoint.before", step=_step_of(taken)) if taken else say("checkpoint.none")
+    return say("checkpoint.passed over", damage=damage, then=then)

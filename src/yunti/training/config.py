@@ -9,6 +9,7 @@ from yunti.errors import RungError
 from yunti.models.recipe import Recipe
 from yunti.training.batches import steps_per_epoch
 from yunti.training.pace import Pace
+from yunti.words import say
 
 _MARGIN = 0.88  # of the time left is planned; the rest is for a machine that is slower than it was
 _EVALUATION_SHARE = 0.12  # of the training's time may go into looking at validation rows
@@ -87,7 +88,7 @@ def exactly(recipe: Recipe, rows: int, total: int) -> Steps:
     """
     used = min(rows, total * recipe.batch)
     share = total / full_steps(recipe, rows)
-    return Steps(total, steps_per_epoch(used, recipe.batch), used, 0, total, share, "as many as were best before")
+    return Steps(total, steps_per_epoch(used, recipe.batch), used, 0, total, share, say("steps.again"))
 
 
 def _rows_to_encode(rows: int, pace: Pace, seconds: float) -> int:
@@ -111,11 +112,11 @@ def _laid(recipe: Recipe, rows: int, valid_rows: int, pace: Pace, share: float) 
     count = max(_LEAST_EVALUATIONS, min(_MOST_EVALUATIONS, affordable // max(1, judged)))
     seen = total * recipe.batch / max(1, rows)
     if share >= 1:
-        reason = f"{recipe.epochs:g} times through {rows} rows in batches of {recipe.batch}"
+        reason = say("steps.whole", epochs=recipe.epochs, rows=rows, batch=recipe.batch)
     elif used < rows:
-        reason = f"the time holds {seen:.0%} of the training rows once"
+        reason = say("steps.part", share=seen)
     else:
-        reason = f"the time holds {seen:.1f} of the {recipe.epochs:g} epochs that suit this data"
+        reason = say("steps.fewer", seen=seen, epochs=recipe.epochs)
     every = max(1, -(-total // count))
     return Steps(total, steps_per_epoch(used, recipe.batch), used, judged, every, share, reason)
 

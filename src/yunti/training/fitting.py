@@ -19,6 +19,7 @@ from yunti.training.group import Group, joined, whole
 from yunti.training.judge import Judge
 from yunti.training.laying import Again, lay_out
 from yunti.training.loop import Descent
+from yunti.words import say
 
 _PREPARED = 0.05  # share of the progress that fitting the encoder and encoding count for
 
@@ -78,13 +79,13 @@ def _run(
             material = lay_out(network, train, valid, watch, group, again, saved)
             if keeper is not None and material.saved is None and group.leads:
                 if saved is not None:
-                    watch.say("the checkpoint here is of another training or other versions: this one begins anew")
+                    watch.say(say("training.begins anew"))
                 keeper.clear()
             watch.tell(_PREPARED, step=0)
             descent = Descent(network, material, watch.part(_PREPARED, 1.0), keeper)
             if material.saved is not None:
                 descent.restore(material.saved)
-                watch.say(f"it goes on from its checkpoint of step {descent.step:,} of {descent.course.total:,}")
+                watch.say(say("training.goes on", step=descent.step, total=descent.course.total))
             try:
                 notes = descent.run()
             finally:

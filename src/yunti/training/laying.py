@@ -41,6 +41,7 @@ from yunti.training.measuring import (
 from yunti.training.pace import Memory, Pace
 from yunti.training.pilot import RESERVE_SECONDS
 from yunti.training.precision import Precision, choose_precision, peak_flops
+from yunti.words import say
 
 _FORM = 1  # of checkpoints: raise it where an older one can no longer be gone on from
 _KNOWN_BY = 64  # rows whose values tell data apart, beside all answers
@@ -216,14 +217,14 @@ def _decide(
     compiled, why_compiled = worth_compiling(bench, micro, plan.pace.step_seconds, seconds)
     rate, why_rate = network.recipe.learning_rate, ""
     if again is not None and again.learning_rate is not None:
-        rate, why_rate = again.learning_rate, "found best in the first training"
+        rate, why_rate = again.learning_rate, say("run.found rate")
     elif engine.rate_check and again is None:
         rate, why_rate = checked_rate(bench, micro, plan.steps.total)
     reasons = {
         "precision": (precision.name, precision.reason),
         "micro_batch": (micro, why_micro),
         "compiled": (compiled, why_compiled),
-        "threads": (torch.get_num_threads(), "one where a step is so small that sharing it costs more than it saves"),
+        "threads": (torch.get_num_threads(), say("run.threads")),
     }
     layout = Layout(plan.steps, plan.pace, network.size.dial, rate, precision, micro, compiled, torch.get_num_threads())
     _note(network, plan, again)
@@ -251,13 +252,12 @@ def _put(network: Network, layout: Layout) -> None:
 def _note(network: Network, plan: Plan, again: Again | None) -> None:
     steps, dial = plan.steps, network.size.dial
     if dial < network.settings.dial:
-        reason = f"at full size the time would hold {plan.first:.1%} of the recipe"
+        reason = say("dial.narrower", share=plan.first)
         network.note(dial={"value": dial, "reason": reason})
     network.note(steps={"value": steps.total, "reason": steps.reason}, rows=steps.rows)
     if again is None and (steps.share < 1 or dial < network.settings.dial):
-        size = f" at {dial:.0%} of its width" if dial < network.settings.dial else ""
-        short = f"shortened to {steps.share:.1%} of its recipe{size} to fit the time: {steps.total:,} steps"
-        network.note(shortened=short)
+        key = "shortened.narrower" if dial < network.settings.dial else "shortened.network"
+        network.note(shortened=say(key, share=steps.share, dial=dial, steps=steps.total))
 
 
 def _choose(bench: Bench, rows: tuple[int, int], watch: Watch, again: Again | None) -> Plan:
@@ -351,6 +351,6 @@ def _augment(network: Network, train: Examples, mirror: bool | None) -> Augment:
     allowed = network.objective.is_classification and all(
         mirror_keeps_answers(np.asarray(encoded[stream.key]), train.target, network.spec.outputs) for stream in images
     )
-    reason = "mirrored training pictures keep their class" if allowed else "mirrored training pictures change class"
+    reason = say("run.mirror") if allowed else say("run.no mirror")
     network.note(mirror={"value": allowed, "reason": reason})
     return replace(wish, mirror=allowed)

@@ -27,6 +27,7 @@ from yunti.training.pilot import Health, News, Pilot
 from yunti.training.randomness import generators, set_generators
 from yunti.training.schedules import Course
 from yunti.training.shards import save_shards
+from yunti.words import say
 
 _MOST_RESCUES = 2
 _READ_EVERY = 10  # steps after which a GPU's losses are read: it must not wait for every one
@@ -166,7 +167,7 @@ class Descent:
         self.network.module.zero_grad(set_to_none=True)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        said = f"memory ran out at step {self.step + 1}: {self.feed.micro} rows at once from there on"
+        said = say("training.memory", step=self.step + 1, rows=self.feed.micro)
         self.pilot.notes["memory"] = said
         self.watch.say(said)
 
@@ -230,7 +231,7 @@ class Descent:
         self.health.forget()
         for turn in self.turns:
             turn.renew()
-        said = f"{trouble} at step {self.step}: the rate was halved on the best weights"
+        said = say("training.rescued", trouble=trouble, step=self.step)
         self.pilot.notes["rescued"] = said
         self.watch.say(said)
 

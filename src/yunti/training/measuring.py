@@ -24,6 +24,7 @@ from yunti.training.group import ALONE, blocks_of, is_sharded
 from yunti.training.optimisers import advance, clipped, optimisers_for, set_rate
 from yunti.training.pace import Pace
 from yunti.training.precision import Precision
+from yunti.words import say
 
 _SAMPLES = (64, 1024)  # rows encoded to measure the pace; few where a pretrained model reads them slowly
 _TIMED_STEPS = 4
@@ -173,20 +174,20 @@ def worth_compiling(bench: Bench, micro: int, step_seconds: float, seconds: floa
     network = bench.network
     asked = network.settings.engine.compile
     if asked != "auto":
-        return asked == "always", "asked for"
+        return asked == "always", say("device.asked for")
     least = _LEAST_TO_COMPILE[torch.device(network.spec.device).type == "cuda"]
     if seconds < least:
-        return False, f"it pays from some {least / 60:.0f} minutes of training on"
+        return False, say("run.too short", minutes=least / 60)
     if row_lengths(bench.sample.encoded) is not None:
-        return False, "every length of rows would be compiled anew"
+        return False, say("run.lengths")
     try:
         tried = practise(bench, micro, torch.compile(network.module), _TIMED_STEPS)
     except RuntimeError as error:
         torch.compiler.reset()
-        return False, f"it failed here: {str(error).strip().splitlines()[0][:100]}"
+        return False, say("run.failed", error=str(error).strip().splitlines()[0][:100])
     saved = seconds * (1 - tried.step_seconds / step_seconds)
-    speeds = f"{tried.step_seconds * 1000:.1f} ms a step instead of {step_seconds * 1000:.1f}, after"
-    return saved > _WORTH * tried.first_seconds, f"{speeds} {tried.first_seconds:.0f} s of compiling"
+    speeds = {"compiled": tried.step_seconds * 1000, "usual": step_seconds * 1000}
+    return saved > _WORTH * tried.first_seconds, say("run.compiled", **speeds, seconds=tried.first_seconds)
 
 
 def checked_rate(bench: Bench, micro: int, total: int) -> tuple[float, str]:
@@ -206,7 +207,7 @@ def checked_rate(bench: Bench, micro: int, total: int) -> tuple[float, str]:
     best = min(losses, key=lambda factor: math.inf if math.isnan(losses[factor]) else losses[factor])
     rate = bench.network.recipe.learning_rate
     tried = ", ".join(f"{rate * factor:g}: {loss:.4f}" for factor, loss in losses.items())
-    return rate * best, f"loss after {steps} steps at each rate: {tried}"
+    return rate * best, say("run.rates", steps=steps, losses=tried)
 
 
 def row_flops(network: Network, sample: Sample) -> float:
@@ -229,14 +230,14 @@ def micro_batch(network: Network, sample: Sample, place: Place = ALONE.place) ->
     """
     batch, asked = network.recipe.batch, network.settings.engine.micro_batch
     if asked:
-        return min(asked, batch), "set by hand"
+        return min(asked, batch), say("run.by hand")
     fixed, each = step_bytes(network, sample, place.size if is_sharded(network, place) else 1)
     free = _free_bytes(network.spec.device, place)
     micro = batch
     while micro > 1 and fixed + each * micro > _MOST_MEMORY * free:
         micro = -(-micro // 2)
-    need = f"{(fixed + each * micro) / 2**20:,.0f} MiB of {free / 2**20:,.0f} free"
-    return micro, f"a step with {'the whole batch' if micro == batch else f'{micro} rows at once'} needs about {need}"
+    key = "run.whole batch" if micro == batch else "run.micro batch"
+    return micro, say(key, rows=micro, need=(fixed + each * micro) / 2**20, free=free / 2**20)
 
 
 def step_bytes(network: Network, sample: Sample, parts: int = 1) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from yunti.training.config import Steps
 from yunti.training.group import Group
 from yunti.training.judge import Judge
 from yunti.training.schedules import Course
+from yunti.words import say
 
 RESERVE_SECONDS = 0.3  # for the last look at the validation rows
 HISTORY = 200  # lines of a training's history, besides those with a score
@@ -77,7 +78,7 @@ class Pilot:
         if self._judge.since_best <= self._patience:
             return True
         if self._course.descends(step):
-            self.notes["ended"] = f"nothing better came after step {self._judge.best_step + 1}"
+            self.notes["ended"] = say("ended.patience", step=self._judge.best_step + 1)
             return False
         self._judge.restore_best()
         self._course.land(step, round(self._recipe.decay * step))
@@ -103,11 +104,10 @@ class Pilot:
         if order.save:
             self._saved = time.monotonic()
         if order.stop:
-            self.notes["stopped"] = f"the time was over at step {step} of {self._steps.total}"
+            self.notes["stopped"] = say("stopped.steps", step=step, total=self._steps.total)
         if order.land is not None:
             self._course.land(step, order.land)
-            taken = f"{self._course.total} of {self._steps.total} steps"
-            self.notes["stopped"] = f"the machine was slower than planned: {taken} were taken"
+            self.notes["stopped"] = say("stopped.slower", taken=self._course.total, total=self._steps.total)
         return order
 
     def seconds_per_step(self, step: int) -> float:
@@ -145,13 +145,13 @@ class Health:
     def trouble(self, loss: float) -> str:
         """Take in the loss of a step; return what is wrong with it, or nothing."""
         if not math.isfinite(loss):
-            return "the loss was no number"
+            return say("trouble.no number")
         if self._seen < _FIRST:
             self._first += abs(loss) / _FIRST
         self._seen += 1
         self._mean = loss if math.isnan(self._mean) else 0.95 * self._mean + 0.05 * loss
         if self._seen > _FIRST and abs(self._mean) > _EXPLODED * max(self._first, 1e-3):
-            return "the loss was ten times what it was at the start"
+            return say("trouble.exploded")
         return ""
 
     def forget(self) -> None:

@@ -15,6 +15,7 @@ from yunti.devices import this_machine
 from yunti.models.settings import PrecisionName
 from yunti.records import write_atomic
 from yunti.training.pace import cache_folder, read_cache
+from yunti.words import say
 
 Kind = Literal["fp32", "bf16", "fp16"]
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -68,18 +69,18 @@ def choose_precision(device: str, asked: PrecisionName = "auto") -> Precision:
     """
     kind = torch.device(device).type
     if asked != "auto":
-        return Precision(asked, "asked for", device)
+        return Precision(asked, say("device.asked for"), device)
     if kind == "cuda":
         major = torch.cuda.get_device_capability(device)[0]
         if major >= _AMPERE:
-            return Precision("bf16", "this GPU has units for it; TF32 where fp32 is kept", device)
-        return Precision("fp16", "this GPU has no units for bf16; the loss is scaled", device)
+            return Precision("bf16", say("precision.GPU"), device)
+        return Precision("fp16", say("precision.old GPU"), device)
     if kind != "cpu":
-        return Precision("fp32", f"bf16 was not measured on {kind}", device)
+        return Precision("fp32", say("precision.unknown", device=kind), device)
     if not _has_bf16():
-        return Precision("fp32", "this processor has no bf16 instructions", device)
+        return Precision("fp32", say("precision.processor"), device)
     fast, exact = peak_flops("cpu", "bf16"), peak_flops("cpu", "fp32")
-    speeds = f"bf16 products run at {fast / 1e9:,.0f} GFLOP/s here, fp32 ones at {exact / 1e9:,.0f}"
+    speeds = say("precision.timed", fast=fast / 1e9, exact=exact / 1e9)
     return Precision("bf16" if fast > _WORTH * exact else "fp32", speeds, device)
 
 

@@ -23,6 +23,7 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from yunti.records import write_atomic
 from yunti.training.checkpoint import KEPT, Snapshot
 from yunti.training.group import Group
+from yunti.words import say
 
 FACTS = "facts.json"
 _DIGEST = 16
@@ -46,7 +47,7 @@ def save_shards(folder: Path, step: int, snapshot: Snapshot, group: Group) -> st
         trouble = next((each for each in told if each), "")
     if not trouble:
         trouble = group.agree(_trouble(lambda: _finish(path, snapshot)) if group.leads else "")
-    return f"the checkpoint of step {step} could not be written: {trouble}" if trouble else ""
+    return say("checkpoint.not written", step=step, reason=trouble) if trouble else ""
 
 
 def _make(folder: Path) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from yunti.data.doctor.sheet import Sheet
-from yunti.data.evidence import count_text
 from yunti.data.strings import shortened
 from yunti.records import Finding
+from yunti.words import say
 
 RARE = 3  # a class with fewer rows cannot stand in train, valid and test
 _HEAVY = 0.9
@@ -23,9 +23,7 @@ def check_answers(sheet: Sheet) -> Iterator[Finding]:
     lost = np.flatnonzero(~answers.known)
     if len(lost):
         file, row = sheet.raw.place(int(lost[0]))
-        message = (
-            f"{count_text(len(lost), 'row')} without a value of the target {name!r} set aside: first {file}, row {row}"
-        )
+        message = say("doctor.target missing", count=len(lost), target=name, file=file, row=row)
         yield Finding("target_missing", "broken", message, name, file, row, len(lost))
     if answers.task != "classification":
         return
@@ -33,15 +31,11 @@ def check_answers(sheet: Sheet) -> Iterator[Finding]:
     rare = np.flatnonzero((counts < RARE) & (counts > 0))
     if len(rare):
         shown = ", ".join(f"{shortened(answers.classes[each], 24)} ({counts[each]})" for each in rare[:4])
-        more = f" and {len(rare) - 4:,} more" if len(rare) > 4 else ""
-        what = "class is" if len(rare) == 1 else "classes are"
-        message = f"{len(rare):,} {what} too rare to be split and kept in the training rows only: {shown}{more}"
+        key = "doctor.many rare classes" if len(rare) > 4 else "doctor.rare classes"
+        message = say(key, count=len(rare), classes=shown, more=len(rare) - 4)
         yield Finding("rare_classes", "warning", message, name, count=int(counts[rare].sum()))
     common = int(counts.argmax())
     share = counts[common] / max(1, counts.sum())
     if share >= _HEAVY:
-        message = (
-            f"{share:.1%} of the rows are of class {shortened(answers.classes[common], 24)!r}: accuracy says little; "
-            "judge by --metric balanced_accuracy or macro_f1"
-        )
+        message = say("doctor.imbalance", share=share, name=shortened(answers.classes[common], 24))
         yield Finding("imbalance", "warning", message, name)

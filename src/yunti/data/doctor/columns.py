@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,13 +12,13 @@ import pyarrow.compute as pc
 
 from yunti.data import media
 from yunti.data.doctor.sheet import Sheet
-from yunti.data.evidence import count_text
 from yunti.data.kinds import named_as_id
 from yunti.data.parse import HOLDS
 from yunti.data.split import READY
 from yunti.data.table import Categories, Images, Numbers, Texts
 from yunti.records import Finding
 from yunti.specs import ColumnSpec
+from yunti.words import say
 
 _ENOUGH_ROWS = 20  # fewer rows prove nothing about a counter
 _GROUP_NAME = re.compile(
@@ -32,11 +33,11 @@ def check_columns(sheet: Sheet) -> Iterator[Finding]:
     for column in sheet.columns:
         facts = sheet.facts[column.name]
         if "nested" in column.parsing:
-            yield _left_out("nested", column, f"holds nested values ({column.parsing['nested']}), which cannot be read")
+            yield _left_out("nested", column, "doctor.nested", nested=column.parsing["nested"])
         elif facts.present == 0:
-            yield _left_out("empty", column, "has no values")
+            yield _left_out("empty", column, "doctor.empty")
         elif column.kind == "id":
-            yield _left_out("id", column, f"names rows rather than describing them ({column.evidence})")
+            yield _left_out("id", column, "doctor.id", evidence=column.evidence)
         elif (
             (found := _constant(sheet, column)) or (found := _index(sheet, column)) or (found := _split(sheet, column))
         ):
@@ -54,8 +55,8 @@ def _notes(sheet: Sheet, column: ColumnSpec) -> Iterator[Finding]:
     yield from _group(sheet, column)
 
 
-def _left_out(code: str, column: ColumnSpec, why: str) -> Finding:
-    return Finding(code, "left out", f"{column.name!r} {why}", column.name)
+def _left_out(code: str, column: ColumnSpec, key: str, **values: Any) -> Finding:
+    return Finding(code, "left out", say(key, column=column.name, **values), column.name)
 
 
 def _constant(sheet: Sheet, column: ColumnSpec) -> Finding | None:
@@ -77,14 +78,14 @@ def _constant(sheet: Sheet, column: ColumnSpec) -> Finding | None:
         case Images(pixels, _):
             same = len(pixels) > 1 and all(np.array_equal(pixels[0], picture) for picture in pixels[1:50])
             same = same and bool((pixels == pixels[0]).all())
-            shown = "the same picture"
+            shown = ""
         case _:
             return None
     if not same or len(sheet.raw) < 2:
         return None
-    return _left_out(
-        "constant", column, f"holds {shown!r} in every row" if column.kind != "image" else f"holds {shown}"
-    )
+    if column.kind == "image":
+        return _left_out("constant", column, "doctor.same picture")
+    return _left_out("constant", column, "doctor.constant", value=shown)
 
 
 def _index(sheet: Sheet, column: ColumnSpec) -> Finding | None:
@@ -103,8 +104,8 @@ def _index(sheet: Sheet, column: ColumnSpec) -> Finding | None:
     if len(np.unique(values)) < len(values):
         return None
     if high - low + 1 <= 1.05 * len(values) + 1:
-        return _left_out("index", column, f"numbers the rows, {low:,.0f} to {high:,.0f}")
-    return _left_out("id", column, "is a key: every row has another whole number")
+        return _left_out("index", column, "doctor.index", low=low, high=high)
+    return _left_out("id", column, "doctor.key")
 
 
 def _split(sheet: Sheet, column: ColumnSpec) -> Finding | None:
@@ -123,7 +124,7 @@ def _split(sheet: Sheet, column: ColumnSpec) -> Finding | None:
     if len(names) > 3 or None in parts or "train" not in parts or len(parts) < 2:
         return None
     shown = ", ".join(f"{name} {count:,}" for name, count in zip(names, counts, strict=True))
-    return _left_out("split_column", column, f"holds a ready split ({shown}): use it with --split {column.name}")
+    return _left_out("split_column", column, "doctor.split column", parts=shown)
 
 
 def _missing(sheet: Sheet) -> Iterator[Finding]:
@@ -132,15 +133,15 @@ def _missing(sheet: Sheet) -> Iterator[Finding]:
         present = sheet.facts[column.name].present
         share = 1 - present / max(1, rows)
         if share >= 0.2 and present:
-            message = f"{column.name!r} is missing in {rows - present:,} of {rows:,} rows ({share:.0%})"
+            message = say("doctor.missing", column=column.name, count=rows - present, rows=rows, share=share)
             yield Finding("missing", "warning" if share >= 0.5 else "note", message, column.name, count=rows - present)
         elif present < rows and present:
             few.append((rows - present, column.name))
     few.sort(reverse=True)
     if few:
-        shown = ", ".join(f"{name!r} in {count:,}" for count, name in few[:4])
-        more = f" and {count_text(len(few) - 4, 'more column')} in fewer" if len(few) > 4 else ""
-        message = f"values are missing: {shown}{more} of {rows:,} rows"
+        shown = [say("doctor.missing column", column=name, count=count) for count, name in few[:4]]
+        key = "doctor.missing in many" if len(few) > 4 else "doctor.missing in few"
+        message = say(key, columns=shown, more=len(few) - 4, rows=rows)
         yield Finding("missing", "note", message, few[0][1] if len(few) == 1 else None, count=few[0][0])
 
 
@@ -150,12 +151,10 @@ def _mixed(sheet: Sheet, column: ColumnSpec) -> Iterator[Finding]:
         return
     row = min(facts.wrong)
     file, number = sheet.raw.place(row)
-    what = "value that is" if facts.unreadable == 1 else "values that are"
-    kind = {"number": "numbers", "time": "dates or times", "flag": "one of its two values"}.get(column.kind, "readable")
-    message = (
-        f"{column.name!r} has {facts.unreadable:,} {what} not {kind} and count as missing: "
-        f"{file}, row {number}: {facts.wrong[row]}"
-    )
+    kinds = {"number": "many.number", "time": "holds.time", "flag": "mixed.flag"}
+    kind = say(kinds.get(column.kind, "mixed.other"))
+    values = {"column": column.name, "count": facts.unreadable, "kind": kind}
+    message = say("doctor.mixed", **values, file=file, row=number, reason=facts.wrong[row])
     yield Finding("mixed", "warning", message, column.name, file, number, facts.unreadable)
 
 
@@ -168,11 +167,8 @@ def _paths(sheet: Sheet, column: ColumnSpec) -> Iterator[Finding]:
     else:
         return
     if kind := media.endings_kind(some):
-        what = HOLDS[kind]
-        message = (
-            f"{column.name!r} looks like paths of {what}, but the files are not in {sheet.raw.folder}, for example "
-            f"{some[0].as_py()!r}; paths are relative to the folder of the table"
-        )
+        example, folder = some[0].as_py(), sheet.raw.folder
+        message = say("doctor.paths", column=column.name, kind=HOLDS[kind], folder=folder, example=example)
         yield Finding("paths", "warning", message, column.name)
 
 
@@ -183,7 +179,7 @@ def _levels(sheet: Sheet, column: ColumnSpec) -> Iterator[Finding]:
     assert isinstance(values, Categories)
     levels, rows = len(values.names), sheet.facts[column.name].present
     if levels >= 100 and levels * 20 > rows:
-        message = f"{column.name!r} has {levels:,} distinct values among {rows:,} rows; rare ones tell little"
+        message = say("doctor.many levels", column=column.name, levels=levels, rows=rows)
         yield Finding("many_levels", "note", message, column.name, count=levels)
 
 
@@ -194,11 +190,7 @@ def _time(sheet: Sheet, column: ColumnSpec) -> Iterator[Finding]:
     assert isinstance(values, Numbers)
     days = len(np.unique(np.floor(values.values[:: max(1, len(values) // 100_000)] / 86_400)))
     if days >= 30:
-        message = (
-            f"{column.name!r} dates the rows; if new rows come later than these, test honestly with "
-            f"--time {column.name}"
-        )
-        yield Finding("time", "note", message, column.name)
+        yield Finding("time", "note", say("doctor.time", column=column.name), column.name)
 
 
 def _group(sheet: Sheet, column: ColumnSpec) -> Iterator[Finding]:
@@ -210,8 +202,5 @@ def _group(sheet: Sheet, column: ColumnSpec) -> Iterator[Finding]:
     values = sheet.values(column.name, slice(None))
     counts = np.unique(values[~np.isnan(values)], return_counts=True)[1]
     if len(counts) >= 3 and len(counts) * 1.5 < counts.sum():
-        message = (
-            f"rows with the same {column.name!r} may belong together ({count_text(len(counts), 'value')}, up to "
-            f"{counts.max():,} rows each); --group {column.name} keeps them on one side of the split"
-        )
+        message = say("doctor.group", column=column.name, count=len(counts), most=counts.max())
         yield Finding("group", "note", message, column.name, count=len(counts))

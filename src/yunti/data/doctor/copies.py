@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from yunti.data.doctor.sheet import Sheet
 from yunti.records import Finding
+from yunti.words import say
 
 _LEAST = 20  # rows below which equal columns may be chance
 _RARE = 5  # rows in which a column must differ from its most common value, for the same reason
@@ -43,8 +44,7 @@ def check_copies(sheet: Sheet, passed_over: frozenset[str]) -> Iterator[Finding]
             if original.startswith(name):
                 kept[kept.index(original)] = name
                 original, name = name, original  # noqa: PLW2901  ("date_number" is the copy of "date")
-            message = f"{name!r} says the same as {original!r}, value for value"
-            yield Finding("copy", "left out", message, name)
+            yield Finding("copy", "left out", say("doctor.copy", column=name, original=original), name)
 
 
 def one_to_one(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from yunti.data.doctor import minhash
 from yunti.data.doctor.sheet import Sheet
-from yunti.data.evidence import count_text
 from yunti.data.store import text_blocks
 from yunti.data.table import Categories, Column, Images, Numbers, Ragged, Texts
 from yunti.records import Finding, RepeatsRecord
 from yunti.specs import ColumnSpec, TaskName
+from yunti.words import say
 
 _LONG_TEXT = 60  # characters from which a text identifies its row by itself
 _MOST_BYTES = 200_000_000  # beyond, only texts that are equal but for case and blanks are found
@@ -67,17 +67,13 @@ def find_duplicates(sheet: Sheet, inputs: Sequence[ColumnSpec], *, kept: bool) -
         chance *= _chance(values)
     exact_codes = _codes(keys, sheet.usable)
     near_codes = exact_codes if np.array_equal(keys, near) else _codes(near, sheet.usable)
-    together = "; kept on one side of the split" if kept else ""
-    findings = [*_tell_exact(sheet, exact_codes, together), *_tell_conflicts(sheet, exact_codes)]
+    findings = [*_tell_exact(sheet, exact_codes, kept), *_tell_conflicts(sheet, exact_codes)]
     if near_codes is not exact_codes:
-        findings += _tell_near(sheet, exact_codes, near_codes, together)
+        findings += _tell_near(sheet, exact_codes, near_codes, kept)
     sizes = np.bincount(near_codes)
     if not content and sizes[sizes > 1].sum() > _CROWD * len(near_codes) and _by_chance(sizes, chance):
         count = int((sizes[sizes > 1] - 1).sum())
-        message = (
-            f"{count:,} rows have the same inputs as an earlier row; the inputs have so few different values that this "
-            "is chance, so the split may part them"
-        )
+        message = say("doctor.chance copies", count=count)
         alone = np.arange(len(near_codes), dtype=np.int64)
         return Clusters(alone, (Finding("duplicates", "note", message, count=count),))
     return Clusters(near_codes, tuple(findings))
@@ -205,15 +201,14 @@ def _codes(keys: NDArray[np.uint64], usable: NDArray[np.bool_]) -> NDArray[np.in
     return codes
 
 
-def _tell_exact(sheet: Sheet, codes: NDArray[np.int64], together: str) -> Iterator[Finding]:
+def _tell_exact(sheet: Sheet, codes: NDArray[np.int64], kept: bool) -> Iterator[Finding]:
     count, first, earlier = _repeats(codes)
     if count:
         file, row = sheet.raw.place(first)
-        where = sheet.raw.place(earlier)
-        same = f"row {where[1]}" if where[0] == file else f"{where[0]}, row {where[1]}"
-        verb = "repeats" if count == 1 else "repeat"
-        message = f"{count_text(count, 'row')} {verb} the inputs of an earlier row: first {file}, row {row}, as {same}"
-        yield Finding("duplicates", "note", message + together, None, file, row, count)
+        other, before = sheet.raw.place(earlier)
+        key = "doctor.duplicates" if other == file else "doctor.duplicates across"
+        message = say(key, count=count, file=file, row=row, other=other, earlier=before)
+        yield Finding("duplicates", "note", _together(message, kept), None, file, row, count)
 
 
 def _tell_conflicts(sheet: Sheet, codes: NDArray[np.int64]) -> Iterator[Finding]:
@@ -229,27 +224,25 @@ def _tell_conflicts(sheet: Sheet, codes: NDArray[np.int64]) -> Iterator[Finding]
         one, two = order[clashing[0]], order[clashing[0] + 1]
         file, row = sheet.raw.place(int(two))
         groups = len(np.unique(codes[order[clashing]]))
-        message = (
-            f"{count_text(groups, 'group')} of rows with equal inputs {'has' if groups == 1 else 'have'} "
-            f"different targets: "
-            f"{file}, row {row} is {answers.classes[answers.values[two]]!r}, row {sheet.raw.place(int(one))[1]} is "
-            f"{answers.classes[answers.values[one]]!r}"
-        )
+        name, other = (answers.classes[answers.values[each]] for each in (two, one))
+        values = {"count": groups, "file": file, "row": row, "name": name, "other": other}
+        message = say("doctor.conflicts", **values, earlier=sheet.raw.place(int(one))[1])
         yield Finding("conflicts", "warning", message, answers.spec.name, file, row, groups)
 
 
-def _tell_near(sheet: Sheet, exact: NDArray[np.int64], near: NDArray[np.int64], together: str) -> Iterator[Finding]:
+def _tell_near(sheet: Sheet, exact: NDArray[np.int64], near: NDArray[np.int64], kept: bool) -> Iterator[Finding]:
     heads = np.unique(exact, return_index=True)[1]
     count, first, earlier = _repeats(near[np.sort(heads)])
     if count:
         places = np.sort(heads)
         file, row = sheet.raw.place(int(places[first]))
-        verb = "is" if count == 1 else "are"
-        message = (
-            f"{count_text(count, 'row')} {verb} nearly the same as an earlier row: first {file}, row {row}, like row "
-            f"{sheet.raw.place(int(places[earlier]))[1]}{together}"
-        )
-        yield Finding("near_duplicates", "note", message, None, file, row, count)
+        before = sheet.raw.place(int(places[earlier]))[1]
+        message = say("doctor.near duplicates", count=count, file=file, row=row, earlier=before)
+        yield Finding("near_duplicates", "note", _together(message, kept), None, file, row, count)
+
+
+def _together(message: str, kept: bool) -> str:
+    return say("doctor.together", finding=message) if kept else message
 
 
 def _repeats(codes: NDArray[np.int64]) -> tuple[int, int, int]:

@@ -15,6 +15,7 @@ from yunti.data.strings import shortened
 from yunti.errors import ColumnError, nearest
 from yunti.records import Finding, Severity
 from yunti.specs import ColumnSpec, Kind
+from yunti.words import say
 
 _ORDER: tuple[Severity, ...] = ("broken", "left out", "warning", "note")
 
@@ -77,7 +78,7 @@ def _kept(finding: Finding) -> Finding:
     """Turn the finding of a column that the user keeps into a warning."""
     if finding.severity != "left out":
         return finding
-    return replace(finding, severity="warning", message=finding.message + "; used because you keep it")
+    return replace(finding, severity="warning", message=say("doctor.kept", finding=finding.message))
 
 
 def _with_something_left(sheet: Sheet, findings: list[Finding]) -> list[Finding]:
@@ -95,7 +96,7 @@ def _with_something_left(sheet: Sheet, findings: list[Finding]) -> list[Finding]
             "add columns, or name some with --keep",
         )
     return [
-        replace(each, severity="warning", message=each.message + "; used, for no other column is left")
+        replace(each, severity="warning", message=say("doctor.rescued", finding=each.message))
         if each.column in rescuable and each.severity == "left out"
         else each
         for each in findings

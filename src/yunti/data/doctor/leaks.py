@@ -15,6 +15,7 @@ from yunti.data.doctor.sheet import Sheet
 from yunti.data.target import Answers
 from yunti.records import Finding
 from yunti.seeds import generator
+from yunti.words import say
 
 _AUC, _ACCURACY, _R2 = 0.99, 0.985, 0.999
 _SUSPECT_R2 = 0.995
@@ -64,16 +65,15 @@ def _single_columns(sheet: Sheet, answers: Answers, passed_over: frozenset[str])
         values = sheet.values(column.name, rows)
         message, sure = (_class_leak if answers.task == "classification" else _value_leak)(values, target, first)
         if message and sure:
-            message = f"{column.name!r} gives the target {answers.spec.name!r} away: {message}"
+            message = say("doctor.leak", column=column.name, target=answers.spec.name, how=message)
             yield Finding("leak", "left out", message, column.name)
         elif message:
-            message = f"{column.name!r} alone all but tells the target: {message}; was it known beforehand?"
-            yield Finding("suspect", "warning", message, column.name)
+            yield Finding("suspect", "warning", say("doctor.suspect", column=column.name, how=message), column.name)
 
 
 def _class_leak(values: NDArray[np.float64], target: NDArray[np.float64], first: NDArray[np.bool_]) -> tuple[str, bool]:
     if one_to_one(values, target) and np.bincount(target.astype(np.int64)).max() <= len(target) - 5:
-        return "each of its values goes with one class", True
+        return say("leak.class"), True
     if len(values) < _LEAST_DRAWN:
         return "", False
     codes = target.astype(np.int64)
@@ -88,7 +88,7 @@ def _class_leak(values: NDArray[np.float64], target: NDArray[np.float64], first:
     accuracy = float(np.mean([(guess[held == each] == each).mean() for each in classes]))
     if auc <= _AUC:
         return "", False
-    return f"alone it reaches an AUC of {auc:.3f} on held-out rows", accuracy >= _ACCURACY
+    return say("leak.auc", auc=auc), accuracy >= _ACCURACY
 
 
 def _chances(
@@ -134,7 +134,7 @@ def _value_leak(values: NDArray[np.float64], target: NDArray[np.float64], first:
         _explained(np.interp(values[held], *_curve(values[known & first], ranks[known & first])), ranks[held]),
         _explained(_line(values[known & first], target[known & first], values[held]), target[held]),
     )
-    return (f"alone it explains R² = {r2:.4f} of held-out rows", r2 > _R2) if r2 > _SUSPECT_R2 else ("", False)
+    return (say("leak.r2", r2=r2), r2 > _R2) if r2 > _SUSPECT_R2 else ("", False)
 
 
 def _curve(values: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -182,7 +182,8 @@ def _sums(sheet: Sheet, answers: Answers, passed_over: frozenset[str]) -> Iterat
         for term in _blamed(terms, names):
             told.add(names[term])
             name, target = names[term], answers.spec.name
-            message = f"{name!r} gives the target {target!r} away: {target} = {_formula(terms, names)}"
+            how = say("leak.sum", target=target, formula=_formula(terms, names))
+            message = say("doctor.leak", column=name, target=target, how=how)
             yield Finding("leak", "left out", message, names[term])
     outcomes = [place for place, name in enumerate(names) if _OUTCOME.search(name)]
     for place in outcomes[:_MOST_TOTALS]:
@@ -193,10 +194,8 @@ def _sums(sheet: Sheet, answers: Answers, passed_over: frozenset[str]) -> Iterat
         for member in members:
             if names[member] not in told and _OUTCOME.search(names[member]):
                 told.add(names[member])
-                message = (
-                    f"{names[member]!r} seems to be known only afterwards: it is part of the account "
-                    f"{name} = {_formula(terms, names)}"
-                )
+                formula = _formula(terms, names)
+                message = say("doctor.account", column=names[member], total=name, formula=formula)
                 yield Finding("leak", "left out", message, names[member])
 
 

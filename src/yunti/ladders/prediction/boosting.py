@@ -27,6 +27,7 @@ from yunti.ladders.prediction.rounds import Fitter, Matrix, Member, Rows, import
 from yunti.ladders.rung import Rung, share_by_kind, too_little
 from yunti.models.contract import Model, Parts, Size, Watch
 from yunti.specs import Spec
+from yunti.words import say
 
 LEAST_ROWS = 20
 
@@ -125,13 +126,13 @@ class Boosting(Featured):
             "reasons": REASONS,
         }
         if self._scale is not None:
-            self._plan["target"] = "its logarithm" if self._scale.shift is not None else "as it is"
+            self._plan["target"] = say("plan.logarithm") if self._scale.shift is not None else say("plan.as it is")
         if is_cut(self._members, growth):
             grown, models = max(member.tried for member in self._members), len(self._members)
-            told = f"the time was over after {grown} of {growth.rounds} rounds of model {models} of {growth.bags}"
-            self._plan["stopped"] = told
+            work = {"grown": grown, "rounds": growth.rounds, "model": models, "models": growth.bags}
+            self._plan["stopped"] = say("stopped.rounds", **work)
         elif growth != wanted:
-            self._plan["shortened"] = f"shortened to fit the time: {', '.join(_less(growth, wanted))}"
+            self._plan["shortened"] = say("shortened.boosting", less=_less(growth, wanted))
 
     @property
     def parameters(self) -> int:
@@ -161,16 +162,16 @@ def is_cut(members: Sequence[Member], growth: Growth) -> bool:
 
 def _less(growth: Growth, wanted: Growth) -> Iterator[str]:
     if growth.rounds < wanted.rounds:
-        yield f"at most {growth.rounds:,} rounds at learning rate {growth.learning_rate:.3g}"
+        yield say("less.rounds", rounds=growth.rounds, rate=growth.learning_rate)
     if growth.bags < wanted.bags:
-        yield f"{growth.bags} of {wanted.bags} models"
+        yield say("less.models", models=growth.bags, wanted=wanted.bags)
     if growth.rows < wanted.rows:
-        yield f"{growth.rows:,} of {wanted.rows:,} rows"
+        yield say("less.rows", rows=growth.rows, wanted=wanted.rows)
 
 
 def unfit_for(spec: Spec) -> str | None:
     """Say why the rung cannot serve, or None."""
-    return too_little(spec, LEAST_ROWS, "to boost trees")
+    return too_little(spec, LEAST_ROWS, say("purpose.boosting"))
 
 
 def build(spec: Spec, size: Size) -> Model:
@@ -181,7 +182,7 @@ def build(spec: Spec, size: Size) -> Model:
 RUNG = Rung(
     name="boosting",
     era="traditional",
-    idea="Adds many small decision trees, each fitted to what those before it still get wrong.",
+    idea=say("rung.boosting"),
     source="Ke et al. (2017), LightGBM; defaults of Holzmüller et al. (2024), Better by default",
     unfit_for=unfit_for,
     build=build,

@@ -11,6 +11,7 @@ from yunti.data.table import Examples, Table
 from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Estimator, Model, Parts, Size, Watch
 from yunti.specs import Spec
+from yunti.words import say
 
 
 @final
@@ -64,7 +65,7 @@ class Constant(Estimator):
         if task.name == "regression":
             return {"answer": float(self._answer[0]), "why": "median" if task.metric == "mae" else "mean"}
         commonest = int(self._answer.argmax())
-        return {"answer": task.classes[commonest], "why": f"{self._answer[commonest]:.1%} of the training rows have it"}
+        return {"answer": task.classes[commonest], "why": say("plan.share", share=self._answer[commonest])}
 
     def parts(self) -> Parts:
         """Return the answer."""
@@ -83,7 +84,7 @@ def build(spec: Spec, _size: Size) -> Model:
 RUNG = Rung(
     name="constant",
     era="traditional",
-    idea="Gives every row the same answer: the classes' shares or the mean, which any model must beat.",
+    idea=say("rung.constant"),
     source="scikit-learn DummyClassifier and DummyRegressor",
     unfit_for=lambda _spec: None,
     build=build,

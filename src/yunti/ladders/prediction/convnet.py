@@ -20,6 +20,7 @@ from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
 from yunti.specs import Spec
+from yunti.words import say
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,9 +73,9 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     }
     reasons = {
         **REASONS,
-        "widths": f"channels of each stage, times the dial {size.dial:g}; each stage halves the picture or the steps",
-        "stems": "larger pictures are folded into channels first: full size costs most and tells least",
-        "optimiser": f"Muon learns convolutions in fewer epochs; it pays with large batches: from {MUON_ROWS} rows",
+        "widths": say("convnet.widths", dial=size.dial),
+        "stems": say("why.stems"),
+        "optimiser": say("why.muon", rows=MUON_ROWS),
     }
     return Design(shape, recipe, reasons)
 
@@ -106,7 +107,7 @@ def _stem(stream: Stream) -> int:
 RUNG = Rung(
     name="convnet",
     era="deep",
-    idea="Small filters slide over pictures, words, spectrograms and sequences, and what they find is pooled.",
+    idea=say("rung.convnet"),
     source="LeCun et al., 1998; Kim, 2014, arXiv 1408.5882; Ioffe and Szegedy, 2015, arXiv 1502.03167",
     unfit_for=unfit_for,
     build=build,

@@ -13,6 +13,7 @@ from yunti.data.table import Table
 from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Parts, Size
 from yunti.specs import Spec
+from yunti.words import say
 
 ROUNDS = 40
 Loss = Callable[[NDArray[Any], NDArray[Any]], float]
@@ -128,7 +129,7 @@ def build(spec: Spec, _size: Size) -> Model:
 RUNG = Rung(
     name="ensemble",
     era="large",
-    idea="A weighted average of the models trained below, chosen greedily.",
+    idea=say("rung.ensemble"),
     source="Caruana et al. (2004), Ensemble selection from libraries of models",
     unfit_for=lambda _spec: None,
     build=build,

@@ -7,23 +7,24 @@ from collections.abc import Mapping
 from yunti.ladders.rung import too_little
 from yunti.models.recipe import Augment
 from yunti.specs import Kind, Spec
+from yunti.words import say
 
 LEAST_ROWS = 50
 MUON_ROWS = 8000  # below, batches are so small that orthogonal updates cost more than the network itself
 
 REASONS: Mapping[str, str] = {
-    "batch": "small data are given small batches, so that there are still hundreds of steps",
-    "epochs": "falls with the square root of the rows: ten times the rows are seen a third as often",
-    "smoothing": "keeps probabilities off 0 and 1 where accuracy decides; none where probabilities are scored",
-    "augment": "small moves only: what a mirror or a turn does to the answer cannot be known beforehand",
-    "learning_rate": "the usual peak of this kind of network under AdamW; it falls to zero at the end",
-    "weight_decay": "matrices only; norms, biases and scalings are left alone",
+    "batch": say("why.batch"),
+    "epochs": say("why.epochs"),
+    "smoothing": say("why.smoothing"),
+    "augment": say("why.augment"),
+    "learning_rate": say("why.learning rate"),
+    "weight_decay": say("why.weight decay"),
 }
 
 
 def too_few_rows(spec: Spec) -> str | None:
     """Say that there are too few rows to train a network, or nothing it could read."""
-    return too_little(spec, LEAST_ROWS, "to train a network")
+    return too_little(spec, LEAST_ROWS, say("purpose.network"))
 
 
 def needs_kind(spec: Spec, *kinds: Kind) -> str | None:
@@ -32,7 +33,8 @@ def needs_kind(spec: Spec, *kinds: Kind) -> str | None:
         return reason
     if spec.of_kind(*kinds):
         return None
-    return f"it reads {', '.join(kinds[:-1])} or {kinds[-1]} columns, and there is none"
+    *others, last = (say(f"kind.{kind}") for kind in kinds)
+    return say("unfit.kinds", kinds=others, last=last)
 
 
 def rounded(width: float, to: int = 16) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yunti.specs import TaskSpec
+from yunti.words import say
 
 MOST_WORK = 1.5e11  # of one fit, in histogram additions: about a minute and a half on two cores
 WORK_PER_SECOND = 0.6e9  # of one core; 1e9 were measured, so that this leaves a margin
@@ -25,13 +26,13 @@ BAGS = 8
 HUGE_ROWS = 1_000_000
 
 REASONS = {
-    "learning_rate": "LightGBM's tuned defaults (Holzmüller et al. 2024); higher where fewer rounds can be afforded",
-    "rounds": f"at most {MOST_ROUNDS}, fewer where they would take minutes; the validation rows say when to stop",
-    "leaves": "tuned defaults (Holzmüller et al. 2024), times the dial",
-    "least_rows": "tuned defaults, less for few rows: a leaf should not hold more than a twentieth of them",
-    "feature_share": f"of more than {WIDE} features every tree looks at {PART_OF_WIDE} or more, as many as time allows",
-    "bins": "thresholds tried a feature; fewer where there are many cells",
-    "bags": f"below {BAGGED_ROWS} rows several models, each with its own part of the rows held out, are averaged",
+    "learning_rate": say("boosting.learning rate"),
+    "rounds": say("boosting.rounds", rounds=MOST_ROUNDS),
+    "leaves": say("boosting.leaves"),
+    "least_rows": say("boosting.least rows"),
+    "feature_share": say("boosting.feature share", wide=WIDE, part=PART_OF_WIDE),
+    "bins": say("boosting.bins"),
+    "bags": say("boosting.bags", rows=BAGGED_ROWS),
 }
 
 

@@ -26,16 +26,17 @@ from yunti.ladders.rung import Rung, share_by_kind, too_little
 from yunti.models.contract import Model, Parts, Size, Watch
 from yunti.seeds import generator
 from yunti.specs import Spec
+from yunti.words import say
 
 LEAST_ROWS = 4
 MOST_CELLS = 1.5e8  # stored values of the training matrix: 0.6 GB dense, 1.2 GB sparse
 JUDGED_ROWS = 20_000
 
 REASONS = {
-    "C": "weight of the data against the penalty: the lowest log-loss (or error) on the validation rows, along a path",
-    "link": "sparse features of more than two classes settle sooner each against the rest, and no worse",
-    "rows": f"as many as hold {MOST_CELLS:.1e} values: a linear model has few weights to learn from them",
-    "correction": "factor of the scores (inverse temperature) with the lowest log-loss on the validation rows",
+    "C": say("linear.C"),
+    "link": say("linear.link"),
+    "rows": say("linear.rows", cells=MOST_CELLS),
+    "correction": say("linear.correction"),
 }
 
 
@@ -129,7 +130,7 @@ def _moved(scorer: Scorer, before: Sequence[str], now: Sequence[str]) -> Scorer:
 
 def unfit_for(spec: Spec) -> str | None:
     """Say why the rung cannot serve, or None."""
-    return too_little(spec, LEAST_ROWS, "for weights")
+    return too_little(spec, LEAST_ROWS, say("purpose.linear"))
 
 
 def build(spec: Spec, _size: Size) -> Model:
@@ -140,7 +141,7 @@ def build(spec: Spec, _size: Size) -> Model:
 RUNG = Rung(
     name="linear",
     era="traditional",
-    idea="Weighs every feature and adds up: logistic regression for classes, ridge regression for values.",
+    idea=say("rung.linear"),
     source="Cox (1958); Hoerl and Kennard (1970); Liu and Nocedal (1989) for L-BFGS",
     unfit_for=unfit_for,
     build=build,

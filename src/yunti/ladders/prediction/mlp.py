@@ -10,6 +10,7 @@ from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Augment, Recipe
 from yunti.specs import Spec
+from yunti.words import say
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,13 +63,12 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
         "dropout": 0.1 if table_only else 0.25,
     }
     reasons = {
-        "width": f"times the dial {size.dial:g}; wider from 20,000 rows on",
-        "members": "networks that share their weights and differ in the scaling of their input (TabM); "
-        "fewer for more rows, and where a text, picture or sound costs most of the time",
-        "batch": f"grows with the {spec.rows} training rows, so that small data still give thousands of steps",
-        "epochs": f"about {steps:.0f} steps: more data need more, but less than in proportion",
-        "learning_rate": "the usual peak for AdamW on small networks; falls to zero at the end",
-        "dropout": "more where a row has thousands of inputs",
+        "width": say("mlp.width", dial=size.dial),
+        "members": say("mlp.members"),
+        "batch": say("mlp.batch", rows=spec.rows),
+        "epochs": say("mlp.epochs", steps=steps),
+        "learning_rate": say("mlp.learning rate"),
+        "dropout": say("mlp.dropout"),
     }
     return Design(shape, recipe, reasons)
 
@@ -89,7 +89,7 @@ def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Modul
 RUNG = Rung(
     name="mlp",
     era="deep",
-    idea="Layers of neurons on embedded columns, as an ensemble of networks that share nearly all their weights.",
+    idea=say("rung.mlp"),
     source="Gorishniy et al., 2025, TabM, arXiv 2410.24210; Holzmüller et al., 2024, RealMLP, arXiv 2407.04491",
     unfit_for=unfit_for,
     build=build,

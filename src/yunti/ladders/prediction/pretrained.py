@@ -13,6 +13,7 @@ from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
 from yunti.specs import Spec
+from yunti.words import say
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,30 +24,30 @@ if TYPE_CHECKING:
 def unfit_for(spec: Spec) -> str | None:
     """Say why the rung cannot serve, or None; looks at the folder's files, never at weights."""
     if spec.pretrained is None:
-        return "no pretrained model was given: use --pretrained FOLDER"
+        return say("unfit.no model")
     if importlib.util.find_spec("transformers") is None:
-        return "the package transformers is not installed: run pip install 'yunti[pretrained]'"
+        return say("unfit.no transformers")
     if reason := too_few_rows(spec):
         return reason
     folder = Path(spec.pretrained)
     if not folder.is_dir():
         is_name = spec.pretrained.count("/") <= 1 and not spec.pretrained.startswith((".", "/", "~"))
-        return None if is_name else f"the folder {spec.pretrained} does not exist"
+        return None if is_name else say("unfit.no folder", folder=spec.pretrained)
     return _unfit_folder(folder, spec)
 
 
 def _unfit_folder(folder: Path, spec: Spec) -> str | None:
     if not (folder / "config.json").is_file():
-        return f"{folder} has no config.json: it must be a folder as Hugging Face saves models"
+        return say("unfit.no config", folder=folder)
     if not any(folder.glob("*.safetensors")):
-        return f"{folder} has no .safetensors file: weights in other formats can run code and are not read"
+        return say("unfit.no weights", folder=folder)
     try:
         config = json.loads((folder / "config.json").read_text())
     except ValueError:
-        return f"{folder}/config.json is not JSON"
+        return say("unfit.not JSON", folder=folder)
     kind = "text" if "vocab_size" in config else "image"
     if not any(column.kind == kind for column in spec.columns):
-        return f"the pretrained model reads {kind} columns, and there is none"
+        return say("unfit.texts" if kind == "text" else "unfit.images")
     return None
 
 
@@ -83,8 +84,8 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     }
     reasons = {
         **REASONS,
-        "width": f"of the one layer on top of the frozen vectors, times the dial {size.dial:g}",
-        "members": "heads that share their weights and differ in the scaling of their input (TabM)",
+        "width": say("pretrained.width", dial=size.dial),
+        "members": say("pretrained.members"),
     }
     return Design(shape, recipe, reasons)
 
@@ -104,7 +105,7 @@ def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Modul
 RUNG = Rung(
     name="pretrained",
     era="large",
-    idea="A pretrained model reads texts or pictures; only a small network on top of it is trained.",
+    idea=say("rung.pretrained"),
     source="Kornblith et al., 2019, Do better ImageNet models transfer better?; Wolf et al., 2020, Transformers",
     unfit_for=unfit_for,
     build=build,

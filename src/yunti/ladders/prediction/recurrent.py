@@ -18,6 +18,7 @@ from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
 from yunti.specs import Spec
+from yunti.words import say
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,9 +69,9 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     }
     reasons = {
         **REASONS,
-        "width": f"units of each direction, times the dial {size.dial:g}; wider from 5,000 rows on",
-        "layers": "one for text, where the words carry most; two for pictures, sounds and sequences",
-        "folds": f"neighbouring steps are read as one, so that a row has at most about {_STEPS} steps",
+        "width": say("recurrent.width", dial=size.dial),
+        "layers": say("recurrent.layers"),
+        "folds": say("recurrent.folds", steps=_STEPS),
     }
     return Design(shape, recipe, reasons)
 
@@ -96,7 +97,7 @@ def _fold(length: int) -> int:
 RUNG = Rung(
     name="recurrent",
     era="deep",
-    idea="LSTM layers read a row step by step, forwards and backwards, and keep what matters.",
+    idea=say("rung.recurrent"),
     source="Hochreiter and Schmidhuber, 1997, Long short-term memory; Graves and Schmidhuber, 2005",
     unfit_for=unfit_for,
     build=build,

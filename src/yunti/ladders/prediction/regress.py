@@ -20,6 +20,7 @@ from yunti.ladders.prediction.paths import Tried, walk
 from yunti.ladders.prediction.ridge import Aim, Ridge
 from yunti.models.contract import Watch
 from yunti.specs import TaskSpec
+from yunti.words import say
 
 CLOSED_FORM = 2500  # the smaller side of a dense matrix up to which ridge is solved exactly
 STEPS = {True: 30, False: 200}  # of a descent, by whether the matrix is sparse
@@ -305,7 +306,10 @@ def _fit_scaled(task: TaskSpec, rows: Rows, held: Rows, scale: Scale, means: tup
 
     best = walk(visit, clock.has_time)
     plan = {"C": first * 10 ** (best.place / 2), "link": "none", "correction": best.candidate.correction}
-    plan |= {"target": "its logarithm" if scale.shift is not None else "as it is", "penalties_tried": len(places)}
+    plan |= {
+        "target": say("plan.logarithm") if scale.shift is not None else say("plan.as it is"),
+        "penalties_tried": len(places),
+    }
     return Found(best.candidate, best.loss, 0.0, plan)
 
 
@@ -329,4 +333,4 @@ def _mean_length(matrix: Any) -> float:
 
 
 def _stopped(clock: Clock) -> dict[str, str]:
-    return {"stopped": "the time was over before the weights had settled"} if clock.cut else {}
+    return {"stopped": say("stopped.weights")} if clock.cut else {}

@@ -20,6 +20,7 @@ from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
 from yunti.specs import Spec
+from yunti.words import say
 
 if TYPE_CHECKING:
     from torch import nn
@@ -76,11 +77,10 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     }
     reasons = {
         **REASONS,
-        "widths": f"channels of the three stages, twice as many in each, times the dial {size.dial:g}; "
-        "wider from 20,000 rows on",
-        "blocks": "two a stage, as in ResNet-18",
-        "stems": "larger pictures are folded into channels first: full size costs most and tells least",
-        "optimiser": f"Muon learns convolutions in fewer epochs; it pays with large batches: from {MUON_ROWS} rows",
+        "widths": say("resnet.widths", dial=size.dial),
+        "blocks": say("resnet.blocks"),
+        "stems": say("why.stems"),
+        "optimiser": say("why.muon", rows=MUON_ROWS),
     }
     return Design(shape, recipe, reasons)
 
@@ -112,7 +112,7 @@ def _stem(stream: Stream) -> int:
 RUNG = Rung(
     name="resnet",
     era="deep",
-    idea="Many layers, each of which adds a little to what came in, so that depth does no harm.",
+    idea=say("rung.resnet"),
     source="He et al., 2016, arXiv 1512.03385; Gorishniy et al., 2021, arXiv 2106.11959",
     unfit_for=unfit_for,
     build=build,

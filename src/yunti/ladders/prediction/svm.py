@@ -20,6 +20,7 @@ from yunti.ladders.rung import Rung, share_by_kind, too_little
 from yunti.models.contract import Model, Parts, Size, Watch
 from yunti.seeds import generator
 from yunti.specs import Spec
+from yunti.words import say
 
 if TYPE_CHECKING:
     from yunti.models.features import Features
@@ -31,11 +32,11 @@ KERNEL_FLOPS_PER_SECOND = 1e10  # with a margin
 SPARSE_CELLS_PER_SECOND = 4e6  # and class and weight; with a margin
 
 REASONS = {
-    "gamma": "width of the kernel: the lowest loss on the validation rows, around the median distance of two rows",
-    "C": "weight of the data against the margin, likewise",
-    "landmarks": f"all rows up to {EXACT_ROWS:,} (the exact kernel), else {LANDMARKS:,} (Nyström)",
-    "kernel": "none for sparse features, which are many enough to be divided by a plane",
-    "rows": "as many as memory and time allow",
+    "gamma": say("svm.gamma"),
+    "C": say("svm.C"),
+    "landmarks": say("svm.landmarks", rows=EXACT_ROWS, landmarks=LANDMARKS),
+    "kernel": say("svm.kernel"),
+    "rows": say("svm.rows"),
 }
 
 
@@ -146,9 +147,9 @@ class Svm(Featured):
             "reasons": REASONS,
         }
         if maker.cut:
-            self._plan["stopped"] = f"the time was over before the weights of {rows:,} rows had settled"
+            self._plan["stopped"] = say("stopped.weights of rows", rows=rows)
         elif rows < wanted:
-            self._plan["shortened"] = f"shortened to fit the time: fitted to {rows:,} of {wanted:,} rows"
+            self._plan["shortened"] = say("shortened.svm", rows=rows, wanted=wanted)
 
     def answers(self, matrix: Any) -> NDArray[np.float32 | np.float64]:
         """Predict rows of features."""
@@ -187,7 +188,7 @@ class Svm(Featured):
 
 def unfit_for(spec: Spec) -> str | None:
     """Say why the rung cannot serve, or None."""
-    return too_little(spec, LEAST_ROWS, "for a margin")
+    return too_little(spec, LEAST_ROWS, say("purpose.svm"))
 
 
 def build(spec: Spec, size: Size) -> Model:
@@ -198,7 +199,7 @@ def build(spec: Spec, size: Size) -> Model:
 RUNG = Rung(
     name="svm",
     era="traditional",
-    idea="Divides classes by the widest margin, through a Gaussian kernel or straight through the words.",
+    idea=say("rung.svm"),
     source="Cortes and Vapnik (1995); Williams and Seeger (2001) for Nyström; Platt (1999)",
     unfit_for=unfit_for,
     build=build,

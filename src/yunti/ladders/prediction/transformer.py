@@ -19,6 +19,7 @@ from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
 from yunti.specs import Spec
+from yunti.words import say
 
 if TYPE_CHECKING:
     from torch import nn
@@ -71,10 +72,10 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     }
     reasons = {
         **REASONS,
-        "width": f"times the dial {size.dial:g}, in heads of {_HEAD}; narrower for tables and below 2,000 rows",
-        "depth": "two blocks for text, three for tables, four for pictures and sounds, whose tokens are raw signal",
-        "optimiser": f"Muon for hidden matrices pays where batches are large: from {MUON_ROWS} rows, not for tables",
-        "folds": f"pixels, frames and steps are taken together so that a row has about {_TOKENS} tokens",
+        "width": say("transformer.width", dial=size.dial, head=_HEAD),
+        "depth": say("transformer.depth"),
+        "optimiser": say("transformer.optimiser", rows=MUON_ROWS),
+        "folds": say("transformer.folds", tokens=_TOKENS),
     }
     return Design(shape, recipe, reasons)
 
@@ -107,7 +108,7 @@ def _fold(stream: Stream) -> int:
 RUNG = Rung(
     name="transformer",
     era="large",
-    idea="Columns, words, patches and stretches of sound become tokens that attend to one another.",
+    idea=say("rung.transformer"),
     source="Vaswani et al., 2017, arXiv 1706.03762; Gorishniy et al., 2021, arXiv 2106.11959; "
     "Dosovitskiy et al., 2021, arXiv 2010.11929",
     unfit_for=unfit_for,

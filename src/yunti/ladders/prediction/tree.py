@@ -14,6 +14,7 @@ from yunti.ladders.rung import Rung, share_by_kind, too_little
 from yunti.models.contract import Model, Parts, Size, Watch
 from yunti.seeds import seed_for
 from yunti.specs import Spec
+from yunti.words import say
 
 LEAST_ROWS = 10
 MOST_CELLS = 1e7  # of the rows that a tree is grown from: growing cannot be broken off
@@ -23,10 +24,10 @@ DEPTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24)
 PRIOR_ROWS = 1.0  # a leaf's shares are mixed with as many rows of the whole's shares
 
 REASONS = {
-    "min_samples_split": "the one of a geometric series with the lowest loss on the validation rows",
-    "max_depth": "likewise, together with it",
-    "shares": f"those of a leaf are mixed with {PRIOR_ROWS:g} row of all classes, so that none is 0 (Cestnik 1990)",
-    "rows": f"as many as have {MOST_CELLS:.0e} cells, less where time is short: growing cannot be broken off",
+    "min_samples_split": say("tree.min_samples_split"),
+    "max_depth": say("tree.max_depth"),
+    "shares": say("tree.shares", rows=PRIOR_ROWS),
+    "rows": say("tree.rows", cells=MOST_CELLS),
 }
 
 
@@ -65,7 +66,7 @@ class DecisionTree(Featured):
         self._plan = {**cut, "rows": rows, "features": matrix.shape[1], "leaves": int(self._tree.get_n_leaves())}
         self._plan |= {"depth": int(self._tree.get_depth()), "reasons": REASONS}
         if rows < min(len(train), self._rows(len(train), matrix.shape[1], float("inf"))):
-            self._plan["shortened"] = f"shortened to fit the time: grown from {rows:,} of {len(train):,} rows"
+            self._plan["shortened"] = say("shortened.tree", rows=rows, wanted=len(train))
         watch.tell(1.0)
 
     def refit(self, rows: Examples, watch: Watch) -> None:
@@ -176,7 +177,7 @@ def leaf_answers(tree: Any, spec: Spec) -> NDArray[np.float64]:
 
 def unfit_for(spec: Spec) -> str | None:
     """Say why the rung cannot serve, or None."""
-    return too_little(spec, LEAST_ROWS, "for a tree")
+    return too_little(spec, LEAST_ROWS, say("purpose.tree"))
 
 
 def build(spec: Spec, size: Size) -> Model:
@@ -187,7 +188,7 @@ def build(spec: Spec, size: Size) -> Model:
 RUNG = Rung(
     name="tree",
     era="traditional",
-    idea="Asks one question about one column after another, and answers with what is usual in the leaf it ends in.",
+    idea=say("rung.tree"),
     source="Breiman et al. (1984), Classification and Regression Trees; scikit-learn",
     unfit_for=unfit_for,
     build=build,

@@ -1,0 +1,48 @@
+"""各级模型关于自己的句子：思路、为何不适用、因时间而缩减了什么。"""
+
+LADDERS = {
+    # 思路
+    "rung.constant": "对每一行给出同样的答案：各类别的占比或均值，任何模型都必须超过它。",
+    "rung.linear": "给每个特征加权求和：分类用逻辑回归，数值用岭回归。",
+    "rung.tree": "依次就某一列提一个问题，最后以所到叶结点中的常见情况作答。",
+    "rung.svm": "以最大间隔划分类别，用高斯核，或直接在词特征上划分。",
+    "rung.boosting": "逐个叠加许多小决策树，每一棵都拟合之前各棵仍未答对的部分。",
+    "rung.mlp": "在列的嵌入之上叠加全连接层，由几乎共享全部权重的多个网络集成。",
+    "rung.convnet": "小卷积核在图片、词、声谱图和序列上滑动，再将所得特征池化。",
+    "rung.resnet": "层数很多，每一层只在输入上添加少许，因此加深网络并无坏处。",
+    "rung.recurrent": "LSTM 层逐步双向读取每一行，留下重要的信息。",
+    "rung.transformer": "列、词、图块和声音片段变成词元，彼此施加注意力。",
+    "rung.pretrained": "由预训练模型读取文本或图片，只训练其上的一个小网络。",
+    "rung.ensemble": "对下面已训练的模型加权平均，权重以贪心法选取。",
+    # 为何不适用
+    "unfit.rows": "训练集只有 {rows} 行，不足以{purpose}：至少需要 {least} 行",
+    "unfit.columns": "没有可供它学习的列",
+    "purpose.linear": "拟合权重",
+    "purpose.tree": "生成决策树",
+    "purpose.svm": "求出间隔",
+    "purpose.boosting": "训练提升树",
+    "purpose.network": "训练神经网络",
+    "unfit.kinds": "它读取{kinds}或{last}类型的列，而数据中没有",
+    "unfit.no model": "没有给出预训练模型：请用 --pretrained FOLDER",
+    "unfit.no transformers": "没有安装 transformers 包：请运行 pip install 'yunti[pretrained]'",
+    "unfit.no folder": "文件夹 {folder} 不存在",
+    "unfit.no config": "{folder} 中没有 config.json：它必须是 Hugging Face 格式的模型文件夹",
+    "unfit.no weights": "{folder} 中没有 .safetensors 文件：其他格式的权重可能执行代码，因此不予读取",
+    "unfit.not JSON": "{folder}/config.json 不是合法的 JSON",
+    "unfit.texts": "该预训练模型读取文本列，而数据中没有",
+    "unfit.images": "该预训练模型读取图片列，而数据中没有",
+    # 因时间而缩减
+    "stopped.weights": "时间用尽时权重尚未收敛",
+    "stopped.weights of rows": "时间用尽时，在 {rows} 行上拟合的权重尚未收敛",
+    "stopped.rounds": "时间用尽：第 {model} 个模型（共 {models} 个）只完成 {rounds} 轮中的 {grown} 轮",
+    "shortened.tree": "为赶上时间而缩减：用 {wanted} 行中的 {rows} 行生成",
+    "shortened.svm": "为赶上时间而缩减：在 {wanted} 行中的 {rows} 行上拟合",
+    "shortened.boosting": "为赶上时间而缩减：{less}",
+    "less.rounds": "最多 {rounds} 轮，学习率 {rate}",
+    "less.models": "{wanted} 个模型中的 {models} 个",
+    "less.rows": "{wanted} 行中的 {rows} 行",
+    # 方案
+    "plan.share": "训练集中 {share} 的行属于它",
+    "plan.logarithm": "取对数",
+    "plan.as it is": "原值",
+}

@@ -1,0 +1,3 @@
+"""报告中的句子。"""
+
+REPORT: dict[str, str] = {}

@@ -1,0 +1,25 @@
+"""训练神经网络时的句子，以及训练为何这样结束。"""
+
+TRAINING = {
+    "training.begins anew": "此处的检查点属于另一次训练或其他版本：重新开始训练",
+    "training.goes on": "从检查点继续：第 {step} 步，共 {total} 步",
+    "training.memory": "第 {step} 步内存耗尽：此后每次只处理 {rows} 行",
+    "training.rescued": "第 {step} 步{trouble}：已回到最佳权重，学习率减半",
+    "trouble.no number": "损失不再是有效数值",
+    "trouble.exploded": "损失升至开始时的十倍",
+    "checkpoint.passed over": "{damage}：{then}",
+    "checkpoint.damaged": "{name} 已损坏（{reason}）",
+    "checkpoint.both damaged": "{first}，且{second}",
+    "checkpoint.before": "改用之前第 {step} 步的检查点",
+    "checkpoint.none": "重新开始训练",
+    "checkpoint.not written": "第 {step} 步的检查点无法写入：{reason}",
+    "checkpoint.not written but": "第 {step} 步的检查点无法写入：{reason}；{last}",
+    "checkpoint.disk full": "磁盘已满",
+    "checkpoint.whole": "第 {step} 步的检查点完好",
+    "checkpoint.no other": "目前还没有其他检查点",
+    "ended.patience": "第 {step} 步之后再无改进",
+    "stopped.steps": "时间用尽：完成 {step} 步，计划 {total} 步",
+    "stopped.slower": "机器比预计慢：{total} 步中完成了 {taken} 步",
+    "shortened.network": "为赶上时间，缩减到训练方案的 {share}：{steps} 步",
+    "shortened.narrower": "为赶上时间，缩减到训练方案的 {share}，宽度为 {dial}：{steps} 步",
+}

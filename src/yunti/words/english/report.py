@@ -1,0 +1,3 @@
+"""What the report of a climb says."""
+
+REPORT: dict[str, str] = {}
