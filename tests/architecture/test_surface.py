@@ -35,8 +35,8 @@ NAMES = [
 ]
 READING = "--target --task --test --split --group --time --kind --keep --seed"
 FLAGS = {
-    "climb": f"SOURCE {READING} --budget --rungs --metric --device --pretrained --no-refit --out --resume "
-    "--lang --json",
+    "climb": f"SOURCE {READING} --budget --rungs --metric --device --pretrained --no-refit --worth --price --out "
+    "--resume --lang --json",
     "train": f"SOURCE {READING} --rung --config --set --budget --metric --device --pretrained --refit --out --resume "
     "--lang --json",
     "look": f"SOURCE {READING} --lang --json",

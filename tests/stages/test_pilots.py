@@ -8,7 +8,9 @@ import pytest
 
 import yunti
 from yunti.climbing import ascent
+from yunti.climbing.ascent import Ascent
 from yunti.climbing.forecast import outlook
+from yunti.errors import OptionError
 
 
 @pytest.fixture
@@ -20,8 +22,8 @@ def dear(monkeypatch):
 
 def test_a_dear_rung_is_forecast_and_the_forecast_is_kept_beside_what_came(dear, tmp_path):
     told = []
-    climb = yunti.climb("sample:digits", budget=45, rungs="constant,boosting", out=tmp_path / "run", tell=told.append)
-    record = climb.record.rung("boosting")
+    climb = yunti.climb("sample:digits", budget=45, rungs="constant,mlp", out=tmp_path / "run", tell=told.append)
+    record = climb.record.rung("mlp")
     assert record.status in ("done", "stopped")
     seen = record.forecast
     assert [point.rows for point in seen.points] == [1079 // 32, 1079 // 16, 1079 // 8]
@@ -31,8 +33,13 @@ def test_a_dear_rung_is_forecast_and_the_forecast_is_kept_beside_what_came(dear,
     assert seen.worth_it
     assert seen.outcome == record.score.valid
     assert seen.outcome_seconds == record.cost.train_seconds
-    assert seen.seconds > 0
+    assert 0 < seen.start_seconds < seen.seconds_low < seen.seconds <= seen.seconds_high
     assert seen.peak_memory_bytes > 2**20
+    assert seen.energy_wh > 0
+    assert seen.gain > 0.5
+    assert seen.price is None
+    assert [point.rows for point in record.curve] == [33, 67, 134, 1079]
+    assert climb.verdict.next[-1].kind == "stop" or climb.verdict.next[0].kind == "stop"
     kept = json.loads((tmp_path / "run" / "climb.json").read_text())["rungs"][1]["forecast"]
     assert kept["median"] == seen.median
     assert any(type(event).__name__ == "Foreseen" and "worth it" in event.sentence for event in told)
@@ -42,17 +49,59 @@ def test_a_dear_rung_is_forecast_and_the_forecast_is_kept_beside_what_came(dear,
 
 def test_a_rung_that_is_not_worth_it_is_left_out_with_the_numbers(dear, tmp_path, monkeypatch):
     monkeypatch.setattr(outlook, "LEAST_CHANCE", 1.1)
-    climb = yunti.climb("sample:digits", budget=45, rungs="constant,boosting", out=tmp_path / "run")
-    record = climb.record.rung("boosting")
+    climb = yunti.climb("sample:digits", budget=45, rungs="constant,mlp", out=tmp_path / "run")
+    record = climb.record.rung("mlp")
     assert record.status == "skipped"
     assert record.reason.startswith("expected accuracy 0.")
-    assert record.reason.endswith("not worth it")
+    assert record.reason.endswith("→ not worth it")
     assert record.forecast.outcome is None
     assert climb.verdict.chosen == "constant"
     resumed = yunti.resume(tmp_path / "run")
-    assert resumed.record.rung("boosting") == record
+    assert resumed.record.rung("mlp") == record
 
 
-def test_cheap_rungs_and_small_data_are_trained_at_once(tmp_path):
-    climb = yunti.climb("sample:penguins", budget=30, rungs="constant,linear,tree", out=tmp_path / "run")
-    assert all(rung.forecast is None for rung in climb.record.rungs)
+def test_cheap_rungs_get_a_guess_and_a_curve_and_no_pilots(tmp_path):
+    climb = yunti.climb("sample:penguins", budget=60, rungs="constant,linear,tree", out=tmp_path / "run")
+    assert climb.record.rung("constant").forecast is None
+    assert climb.record.rung("linear").forecast is None  # what a first real rung makes of the data nobody knows
+    guess = climb.record.rung("tree").forecast
+    assert guess.basis == "prior"
+    assert guess.points == ()
+    assert guess.seconds is None
+    assert guess.low < guess.median < guess.high <= 1
+    assert guess.outcome == climb.record.rung("tree").score.valid
+    curve = climb.record.rung(climb.verdict.chosen).curve
+    assert [point.rows for point in curve][-1] == 206
+    assert len(curve) >= 3
+    assert {step.kind for step in climb.verdict.next} >= {"data", "stop"}
+    assert climb.verdict.limit.reason.endswith(".")
+
+
+def test_with_a_rate_a_rung_that_cannot_pay_is_left_out_without_a_second_spent(tmp_path):
+    rungs = "constant,linear,tree,boosting"
+    climb = yunti.climb("sample:penguins", budget=40, rungs=rungs, worth="1 point = 1 s", out=tmp_path / "run")
+    left_out = climb.record.rung("boosting")
+    assert left_out.status == "skipped"
+    assert "(prior)" in left_out.reason
+    assert "not worth it: 0." in left_out.reason
+    assert left_out.forecast.price > left_out.forecast.gain
+    assert json.loads((tmp_path / "run" / "climb.json").read_text())["settings"]["worth"] == "1 point = 1 s"
+    with pytest.raises(OptionError, match="--worth: it must be a gain and what it is worth"):
+        yunti.climb("sample:penguins", worth="a lot", out=tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_pilots_of_a_killed_climb_are_not_made_again(dear, tmp_path, monkeypatch):
+    monkeypatch.setattr(Ascent, "climb_put_off", _interrupted)
+    first = yunti.climb("sample:digits", budget=45, rungs="constant,mlp", out=tmp_path / "run")
+    assert first.record.rung("mlp").reason.startswith("interrupted")
+    pilots = (tmp_path / "run" / "outcomes" / "mlp" / "pilot.json").read_text()
+    monkeypatch.undo()
+    second = yunti.resume(tmp_path / "run")
+    assert second.record.rung("mlp").status in ("done", "stopped")
+    assert (tmp_path / "run" / "outcomes" / "mlp" / "pilot.json").read_text() == pilots
+    assert second.record.rung("mlp").forecast.outcome == second.record.rung("mlp").score.valid
+
+
+def _interrupted(*_):
+    raise KeyboardInterrupt
