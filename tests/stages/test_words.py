@@ -7,6 +7,7 @@ import importlib
 import json
 import pkgutil
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -149,6 +150,14 @@ def test_a_text_of_another_origin_stays_as_it_is() -> None:
     with speaking("zh"):
         for text in ("linear", "a and b", "birds.csv: no such thing", "one, two", "No such file or directory"):
             assert told(text) == text
+
+
+def test_a_long_text_of_another_origin_is_soon_given_up() -> None:
+    began = time.process_time()
+    with speaking("zh"):
+        for text in ("a, b; c: d and e of 5 rows. " * 100, "x: y; " * 500, "'a', " * 500):
+            assert told(text) == text
+    assert time.process_time() - began < 5
 
 
 def test_a_word_is_chosen_by_the_number() -> None:

@@ -28,6 +28,7 @@ _SAID, _EACH, _NUMBER = "said", "each", "number"
 _DIGITS: Final = r"[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?%?|\d{4}-\d\d-\d\d[\d:T .]*|nan%?|[+-]?inf%?"
 _QUOTED: Final = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _COMMA: Final = ", "
+_DEEPEST: Final = 5  # sentences in sentences in sentences: a text of another origin may look like any number of them
 _ENOUGH_WORDS: Final = 3  # a template that says as many is believed even where a sentence in it is of unknown origin
 
 
@@ -147,20 +148,27 @@ def _value(text: str, spec: str) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def _read(text: str) -> _Reading | None:
-    """Read a text as made from the template that leaves the fewest of its letters to values that may be anything."""
+def _read(text: str, depth: int = 0) -> _Reading | None:
+    """Read a text as made from the template that leaves the fewest of its letters to values that may be anything.
+
+    Args:
+        text: what `say` may have written.
+        depth: how many sentences it stands in.
+    """
+    if depth > _DEEPEST:
+        return None
     matches = ((key, pattern.fullmatch(text)) for key, pattern in _patterns())
-    readings = (_reading(key, match.groups()) for key, match in matches if match)
+    readings = (_reading(key, match.groups(), depth + 1) for key, match in matches if match)
     return min(filter(None, readings), key=lambda reading: reading.free, default=None)
 
 
-def _reading(key: str, groups: tuple[str, ...]) -> _Reading | None:
+def _reading(key: str, groups: tuple[str, ...], depth: int) -> _Reading | None:
     specs = slots(ENGLISH[key])
     free = 0
     for (slot, spec), text in zip(specs.items(), groups, strict=True):
         parts = text.split(_COMMA) if spec == _EACH else [text] if spec == _SAID else []
         for part in parts:
-            inner = _read(part)
+            inner = _read(part, depth)
             if inner is None and (spec == _EACH or _words(key) < _ENOUGH_WORDS):
                 return None
             free += len(part) if inner is None else inner.free
