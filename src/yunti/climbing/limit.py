@@ -65,13 +65,11 @@ def limit(
 def _other(standing: Standing, steps: Sequence[NextStep], found: dict[str, Any]) -> LimitRecord:
     task, chosen = standing.spec.task, standing.chosen
     for step in steps:
-        if step.kind == "data" and step.chance is not None and step.chance >= 0.5:
+        if step.rows == 2 * standing.spec.rows and step.chance is not None and step.chance >= 0.5:
             low, gain, high = (gap_text(value or 0.0, task) for value in (step.low, step.gain, step.high))
             curved = standing.curved
             rung = curved.name if curved else chosen.name
             return LimitRecord("data", say("limit.data", rung=rung, gain=gain, low=low, high=high), **found)
-        if step.kind == "data":
-            break
     longer = any(step.kind == "longer" and step.worth_it is not False for step in steps)
     cut = [each.name for each in strong_rungs(standing) if each.plan.get("shortened")]
     if cut and longer:

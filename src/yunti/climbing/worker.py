@@ -170,10 +170,11 @@ def train_on_parts(job: Job, send: Send) -> None:
     send({"fraction": 0.0})
     watch = Watch(job.began + job.seconds, _reporter(send), _speaker(send))
     points: list[Point] = []
-    base = 0
+    loaded = 0
     for place, rows in enumerate(job.parts):
         resting = resting_memory_bytes()
-        base = base or resting  # what an earlier part left behind is not this one's
+        if place == 1:
+            loaded = resting  # with all libraries, without data; what later parts find left behind is not theirs
         began = time.monotonic()
         done = sum(job.parts[:place]) / sum(job.parts)
         seconds = PILOT_START_SECONDS + job.whole_seconds * rows / len(dataset.train)
@@ -189,7 +190,7 @@ def train_on_parts(job: Job, send: Send) -> None:
         scored = _score(job, dataset, predictions)
         stderr = (scored.high - scored.low) / (2 * 1.96)
         took = round(time.monotonic() - began, 3)
-        peak = base + max(0, peak_memory_bytes() - resting)
+        peak = peak_memory_bytes() if place == 0 else loaded + peak_memory_bytes() - resting
         points.append(Point(rows, scored.valid, stderr, took, peak, round(part.seconds, 3)))
         recipe_seconds = _recipe_seconds(model, rung, job, dataset, took - part.seconds)
         run.save_points(rung.name, Points(tuple(points), recipe_seconds), kind)
