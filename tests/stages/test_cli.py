@@ -15,7 +15,7 @@ from pyarrow import parquet
 from rich.cells import cell_len
 from rich.console import Console
 
-from yunti.cli import app, units
+from yunti.cli import app
 from yunti.cli.console import PIPE_WIDTH
 from yunti.cli.layout import (
     aligned,
@@ -44,6 +44,7 @@ from yunti.records import (
     VerdictRecord,
 )
 from yunti.specs import ColumnSpec, TaskSpec
+from yunti.words import units
 
 COLUMNS = (
     ColumnSpec("rownames", "number", "counts 1, 2, 3", role="left out"),

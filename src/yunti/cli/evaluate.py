@@ -33,7 +33,7 @@ def evaluate(bundle: BundlePath, data: Data, as_json: AsJson = False) -> None:
 
 def _lines(found: dict[str, Any], width: int) -> Iterator[Text]:
     from yunti.cli.layout import aligned, hung
-    from yunti.cli.units import scored
+    from yunti.words.units import scored
 
     told = f"{found['metric']} {scored(found['score'], found['low'], found['high'])} on {found['rows']:,} rows"
     yield from hung("score", told, width, "bold")

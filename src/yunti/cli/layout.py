@@ -9,9 +9,9 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from yunti.cli.units import bytes_text, count_text, decimals_for, scored, seconds_text
 from yunti.records import ClimbRecord, Cost, DataRecord, Finding, RungRecord, Severity
 from yunti.specs import ColumnSpec, TaskSpec
+from yunti.words.units import bytes_text, count_text, decimals_for, scored, seconds_text
 
 LABEL_WIDTH = 11
 NAME_WIDTH = 30

@@ -15,7 +15,6 @@ from rich.text import Text
 
 from yunti.cli.console import show, width_of
 from yunti.cli.layout import command, data_lines, hung, ladder_lines, machine_sentence, task_sentence
-from yunti.cli.units import count_text, number_text, scored, seconds_text
 from yunti.climbing.ascent import INTERRUPTED
 from yunti.climbing.budget import UNBOUNDED_SECONDS
 from yunti.climbing.events import (
@@ -31,6 +30,7 @@ from yunti.climbing.events import (
     Stage,
 )
 from yunti.records import BudgetRecord, ClimbRecord, RefitRecord, RungRecord
+from yunti.words.units import count_text, number_text, scored, seconds_text
 
 RUNG_WIDTH = 11
 SHOWN_NUMBERS = ("valid", "loss", "epoch")
