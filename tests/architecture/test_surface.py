@@ -42,6 +42,7 @@ FLAGS = {
     "rungs": "--task --json",
     "predict": "BUNDLE INPUT -o --out",
     "evaluate": "BUNDLE DATA --json",
+    "report": "RUN -o --out --lang",
     "board": "RUN --port",
 }
 

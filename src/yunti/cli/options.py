@@ -40,6 +40,10 @@ Task = Annotated[
     str | None, typer.Option(metavar="TASK", help="The task, classification or regression, if the target is unclear.")
 ]
 Seed = Annotated[int, typer.Option(metavar="N", help="Seed of everything random: same seed, same scores.")]
+Lang = Annotated[
+    str | None,
+    typer.Option("--lang", metavar="LANG", help="Language of the screen: en or zh; that of the locale if not given."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 
 

@@ -29,6 +29,7 @@ from yunti.climbing.events import (
     RungStarted,
     Stage,
 )
+from yunti.climbing.reporting import NAME as REPORT
 from yunti.records import BudgetRecord, ClimbRecord, RefitRecord, RungRecord
 from yunti.words.units import count_text, number_text, scored, seconds_text
 
@@ -183,6 +184,8 @@ def _next_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text]
     if chosen is not None and chosen.bundle is not None:
         bundle = str(folder / chosen.bundle)
         yield from hung("bundle", bundle, width)
+        if (folder / REPORT).is_file():
+            yield from hung("report", str(folder / REPORT), width)
         yield command("next", f"yunti predict {shlex.quote(bundle)} {_new_source(record.data.source)} -o out.csv")
     if any(rung.reason == INTERRUPTED for rung in record.rungs) or (record.test is None and record.data.split.test):
         verb = "train" if record.settings.get("full") else "climb"

@@ -151,6 +151,10 @@ class Ascent:
             if not self.record.rung(rung.name):
                 self._add(RungRecord(rung.name, rung.era, "skipped", INTERRUPTED))
 
+    def settle(self) -> None:
+        """Note what was spent in the end."""
+        self._save()
+
     def trained(self) -> list[RungRecord]:
         """The rungs that have a model and a score, in the ladder's order."""
         return [each for each in self.record.rungs if each.score is not None]

@@ -13,6 +13,7 @@ from yunti.climbing.ascent import INTERRUPTED, Ascent
 from yunti.climbing.budget import UNBOUNDED_SECONDS, Purse, derive_budget
 from yunti.climbing.events import Finished, Prepared, RungSaid, Stage, Tell
 from yunti.climbing.listen import Listeners
+from yunti.climbing.reporting import plot, write, write_if_possible
 from yunti.climbing.request import Request, from_settings, names, seconds_or_none
 from yunti.climbing.run import RunFolder
 from yunti.data.dataset import Dataset, open_dataset, prepare
@@ -24,6 +25,8 @@ from yunti.specs import Kind, TaskName
 from yunti.tasks.task import infer_task
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from yunti.bundle.bundle import Bundle
 
 
@@ -196,6 +199,9 @@ def _go(run: RunFolder, dataset: Dataset, record: ClimbRecord, began: float, tel
                 tell(RungSaid(rungs[0].name, f"interrupted; `yunti train --resume {run.path}` goes on"))
             raise
         ascent.conclude(open_test=False)
+    if unfinished := write_if_possible(run, ascent.record):
+        tell(RungSaid("report", unfinished))
+    ascent.settle()
     tell(Finished(ascent.record))
     return Climb(run.path, ascent.record)
 
@@ -278,6 +284,32 @@ class Climb:
         for name in (each.name for each in fields(Cost)):
             columns[name] = [getattr(rung.cost, name, None) for rung in rungs]
         return pa.table(columns)
+
+    def plot(self, name: str = "quality", path: str | Path | None = None) -> Figure:
+        """Draw a figure of the report: "quality", "curves", "budget", "confusion", "calibration", "predicted", "residuals".
+
+        Args:
+            name: of the figure.
+            path: where to write it too; ends in .png, .svg or .pdf.
+
+        Returns:
+            The figure, which matplotlib can change and write.
+
+        Raises:
+            OptionError: there is no such figure, the climb has no numbers for it, or the file cannot be written.
+        """
+        return plot(RunFolder(self.folder), self.record, name, path)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the report, one HTML file, and return its path.
+
+        Args:
+            path: where to; `report.html` in the run folder if not given.
+
+        Raises:
+            OptionError: the file cannot be written.
+        """
+        return write(RunFolder(self.folder), self.record, path)
 
     def __repr__(self) -> str:
         return f"Climb({str(self.folder)!r}: {self.verdict.reason})"

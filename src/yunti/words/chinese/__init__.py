@@ -3,5 +3,6 @@
 from typing import Final
 
 from yunti.words.chinese.data import DATA
+from yunti.words.chinese.report import REPORT
 
-CHINESE: Final[dict[str, str]] = {**DATA}
+CHINESE: Final[dict[str, str]] = {**DATA, **REPORT}

@@ -3,5 +3,6 @@
 from typing import Final
 
 from yunti.words.english.data import DATA
+from yunti.words.english.report import REPORT
 
-ENGLISH: Final[dict[str, str]] = {**DATA}
+ENGLISH: Final[dict[str, str]] = {**DATA, **REPORT}
