@@ -286,10 +286,10 @@ class Climb:
         return pa.table(columns)
 
     def plot(self, name: str = "quality", path: str | Path | None = None) -> Figure:
-        """Draw a figure of the report: "quality", "curves", "budget", "confusion", "calibration", "predicted", "residuals".
+        """Draw a figure of the report.
 
         Args:
-            name: of the figure.
+            name: "quality", "curves", "budget", "confusion", "calibration", "predicted" or "residuals".
             path: where to write it too; ends in .png, .svg or .pdf.
 
         Returns:

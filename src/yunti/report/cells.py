@@ -45,13 +45,12 @@ class Grid:
     marks: frozenset[int] = field(default_factory=frozenset)
 
 
-def bar(value: float, low: float, high: float, ends: tuple[float, float], label: str) -> Markup:
+def bar(value: float, span: tuple[float, float], ends: tuple[float, float], label: str) -> Markup:
     """Draw a score with its interval as a small bar.
 
     Args:
         value: the score.
-        low: lower end of its interval.
-        high: its upper end.
+        span: its interval.
         ends: of the scale, the same for all bars of a column.
         label: what it says, for readers who do not see it.
     """
@@ -63,7 +62,7 @@ def bar(value: float, low: float, high: float, ends: tuple[float, float], label:
     return Markup(
         '<svg class="bar" viewBox="0 0 120 12" role="img" aria-label="{}"><line class="rail" x1="3" x2="117" y1="6" '
         'y2="6"/><line class="span" x1="{}" x2="{}" y1="6" y2="6"/><circle cx="{}" cy="6" r="3"/></svg>'
-    ).format(label, at(low), at(high), at(value))
+    ).format(label, at(min(span)), at(max(span)), at(value))
 
 
 def energy_text(watt_hours: float) -> str:
@@ -85,17 +84,18 @@ def gain_text(metric: str, gain: float | None, low: float | None, high: float | 
 
     Example:
         >>> gain_text("accuracy", 0.012, 0.004, 0.02), gain_text("rmse", 3.5, None, None), gain_text("mae", None, 1, 2)
-        ('+1.2 (+0.4 to +2.0) points', '+3.5', '–')
+        ('+1.2 (+0.4 to +2.0) percentage points', '+3.5', '–')
     """
     if gain is None:
         return DASH
     factor = 100.0 if metric in POINTS else 1.0
     values = [factor * each for each in (gain, low, high) if each is not None]
-    places = min(2, decimals_for([(values[1], values[2])])) if len(values) == 3 and factor > 1 else None
-    if places is None:
+    if factor > 1:
+        places = 1 if max(map(abs, values)) >= 0.2 else 2
+    else:
         places = decimals_for([(values[1], values[2])]) if len(values) == 3 else _places(values[0])
     told = [f"{each:+,.{places}f}".replace("-", "−") for each in values]
-    text = spoken("report.range", value=told[0], low=told[1], high=told[2]) if len(values) == 3 else told[0]
+    text = f"{told[0]} ({between(told[1], told[2])})" if len(values) == 3 else told[0]
     return spoken("report.points", value=text) if factor > 1 else text
 
 
@@ -109,7 +109,7 @@ def share_text(share: float | None) -> str:
 
 
 def value_cells(specs: tuple[ColumnSpec, ...], table: Any, row: int, most: int) -> Iterator[tuple[str, Any]]:
-    """Give the inputs of a row: name and value of each column, at most so many; the last says how many more there are."""
+    """Give name and value of each input of a row, at most so many; the last says how many more there are."""
     for spec in specs[:most]:
         yield spec.name, value_cell(spec, table[spec.name], row)
     if len(specs) > most:
@@ -166,7 +166,13 @@ def picture(pixels: NDArray[np.uint8]) -> Markup:
     return Markup('<img alt="" src="data:image/png;base64,{}">').format(code)
 
 
+def between(low: str, high: str) -> str:
+    """Write an interval: with a dash, but with a word where a sign stands before a number."""
+    signed = any(each[0] in "+−-" for each in (low, high))
+    return f"{low} {spoken('report.to')} {high}" if signed else f"{low}–{high}"
+
+
 def score_cell(value: float, low: float, high: float, decimals: int) -> str:
     """Write a score with its interval, in the language of the reader."""
     told = [score_text(each, decimals).replace("-", "−") for each in (value, low, high)]
-    return spoken("report.range", value=told[0], low=told[1], high=told[2])
+    return f"{told[0]} ({between(told[1], told[2])})"

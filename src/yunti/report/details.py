@@ -1,4 +1,4 @@
-"""What the validation rows tell about a rung: which classes it confuses, how honest its probabilities are, where it errs.
+"""What the validation rows tell about a rung: which classes it confuses, how honest its probabilities are, its errors.
 
 Predictions of classes are probabilities, shape (rows, classes), and `target` holds codes; predictions of values and
 their `target` have shape (rows,).

@@ -30,7 +30,7 @@ FORMS = (".png", ".svg", ".pdf")
 _NOT_IN_A_PAGE = re.compile(
     r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", re.DOTALL
 )
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "yunti",
     "text.parse_math": False,  # a class may be called "$5"
@@ -125,7 +125,7 @@ def inline(figure: Figure, name: str, label: str) -> str:
     width, height = figure.get_size_inches() * 72
     head = (
         f'<svg class="figure" role="img" aria-label="{escape(label)}" viewBox="0 0 {width:.0f} {height:.0f}" '
-        f'style="max-width: {1.15 * width:.0f}px; min-width: {min(width, 620) * 0.72:.0f}px">'
+        f'style="max-width: {1.15 * width:.0f}px; min-width: {0.78 * width:.0f}px">'
     )
     return re.sub(r"<svg[^>]*>", lambda _: head, svg, count=1).replace("<defs>\n  \n </defs>", "").strip()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, final
 
 import numpy as np
@@ -31,7 +32,7 @@ def quality(material: Material) -> Figure | None:
     left, bottom, width, height = 64.0, 46.0, WIDTH - 64.0 - 18, 380.0 - 46 - 30
     axes = axes_at(figure, left, bottom, width, height)
     metric = material.metric
-    floor = _least_error(material, rungs)
+    floor = least_error(material, rungs)
     seconds = np.array([max(1e-3, each.cost.train_seconds) for each in rungs if each.cost])
     errors = np.array([_error(metric, each.score.valid, floor) for each in rungs if each.score])
     ends = [
@@ -52,7 +53,8 @@ def quality(material: Material) -> Figure | None:
         )  # fmt: skip
         if rung is shown:
             axes.plot(seconds[place], errors[place], "o", markersize=14, color="none", markeredgecolor=colour, zorder=3)
-    _names(axes, rungs, seconds, errors, ends, shown)
+    steps = list(zip(seconds[order], errors[order], strict=True))
+    _names(axes, rungs, (seconds, errors, ends), steps, shown)
     return figure
 
 
@@ -71,7 +73,7 @@ def pareto(costs: Sequence[float], errors: Sequence[float]) -> set[int]:
     return {place for place, pair in enumerate(pairs) if not beaten(*pair)}
 
 
-def _least_error(material: Material, rungs: Sequence[RungRecord]) -> float:
+def least_error(material: Material, rungs: Sequence[RungRecord]) -> float:
     """Return what is drawn for no error at all: half a row's share, or half the smallest error that there is."""
     metric = material.metric
     if metric.name in SHARES:
@@ -103,33 +105,47 @@ def _scale(axes: Axes, metric: Metric, seconds: Any, errors: Any) -> None:
 
 
 def _names(
-    axes: Axes, rungs: Sequence[RungRecord], seconds: Any, errors: Any, ends: Any, shown: RungRecord | None
+    axes: Axes,
+    rungs: Sequence[RungRecord],
+    drawn: tuple[Any, Any, Any],
+    front: Sequence[tuple[float, float]],
+    shown: RungRecord | None,
 ) -> None:
+    """Write the names of the rungs beside their points, and draw a line to those that stand far off."""
+    figure = axes.figure
+    scale = 72 / figure.dpi
+
     def in_points(x: float, y: float) -> tuple[float, float]:
-        at = axes.transData.transform((x, y)) * 72 / axes.figure.dpi
+        at = axes.transData.transform((x, y)) * scale
         return float(at[0]), float(at[1])
 
-    points = [in_points(*each) for each in zip(seconds, errors, strict=True)]
+    points = [in_points(*each) for each in zip(*drawn[:2], strict=True)]
     obstacles: list[Box] = [(x - 5, y - 5, x + 5, y + 5) for x, y in points]
-    for (x, _), second, (low, high) in zip(points, seconds, ends, strict=True):
-        one, other = sorted((in_points(second, low)[1], in_points(second, high)[1]))
-        obstacles.append((x - 1.5, one, x + 1.5, other))
-    corners = axes.get_window_extent().get_points().ravel() * 72 / axes.figure.dpi
+    for (x, _), second, ends in zip(points, drawn[0], drawn[2], strict=True):
+        low, high = sorted(in_points(second, end)[1] for end in ends)
+        obstacles.append((x - 2, low, x + 2, high))
+    steps = [in_points(*each) for each in front]
+    for (x, y), (later, above) in pairwise(steps):
+        obstacles += [(x, y - 3, later, y + 3), (later - 2, min(y, above), later + 2, max(y, above))]
+    corners = axes.get_window_extent().get_points().ravel() * scale
     room: Box = (float(corners[0]), float(corners[1]), float(corners[2]) + 16, float(corners[3]))
-    inches = axes.figure.dpi_scale_trans
     places = place_names(points, [each.name for each in rungs], USUAL, obstacles, room)
+    inches = figure.dpi_scale_trans
     for rung, (x, y), (left, bottom) in zip(rungs, points, places, strict=True):
-        middle = (left + text_width(rung.name, USUAL) / 2, bottom + USUAL / 2)
-        if math.dist(middle, (x, y)) > 30 + text_width(rung.name, USUAL) / 2:
+        half = text_width(rung.name, USUAL) / 2
+        middle = (left + half, bottom + USUAL / 2)
+        if math.dist(middle, (x, y)) > 30 + half:
             across, up = ([x / 72, middle[0] / 72], [y / 72, middle[1] / 72])
             axes.plot(across, up, color=LINE, linewidth=0.8, transform=inches, zorder=1)
-        text = axes.text(left / 72, (bottom + 2) / 72, rung.name, fontsize=USUAL, transform=inches, zorder=5)
-        text.set_fontweight("bold" if rung is shown else "normal")
+        weight = "bold" if rung is shown else "normal"
+        axes.text(
+            left / 72, (bottom + 2) / 72, rung.name, fontsize=USUAL, fontweight=weight, transform=inches, zorder=5
+        )
 
 
 def curves(material: Material) -> Figure | None:
     """Draw for every rung that has some: its scores at growing sizes, what was forecast, and what came of it."""
-    ahead = [step for step in _data_steps(material)]
+    ahead = _data_steps(material)
     shown = material.shown
     rungs = [
         each
@@ -262,7 +278,7 @@ def budget(material: Material) -> Figure | None:
     bounded = allowed < UNBOUNDED_SECONDS
     total = sum(part.seconds for part in parts)
     figure = new_figure(92)
-    axes = axes_at(figure, 8, 32, WIDTH - 16, 34)
+    axes = axes_at(figure, 8, 32, WIDTH - 40, 34)
     edge = max(total, allowed if bounded and allowed < 4 * total else 0.0)
     start, turn = 0.0, 0
     for part in parts:
@@ -270,7 +286,7 @@ def budget(material: Material) -> Figure | None:
         cover = (0.95 if turn % 2 else 0.7) if part.rung else 0.35
         axes.barh(0, part.seconds, left=start, height=1, color=ACCENT if part.rung else MUTED, alpha=cover,
                   edgecolor=PAPER, linewidth=1.2)  # fmt: skip
-        _inside(axes, part, start, (WIDTH - 16) * part.seconds / edge)
+        _inside(axes, part, start, (WIDTH - 40) * part.seconds / edge)
         start += part.seconds
     if bounded and allowed <= edge:
         axes.plot([allowed, allowed], [-0.75, 0.75], color=INK, linewidth=1.4, clip_on=False)

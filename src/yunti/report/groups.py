@@ -119,14 +119,14 @@ def levels_of(spec: ColumnSpec, column: Column) -> tuple[NDArray[np.int64], list
             used = np.unique(codes[codes >= 0])
             place = np.full(len(names) + 1, -1, dtype=np.int64)
             place[used] = np.arange(len(used))
-            return place[np.asarray(codes)], [names[each] for each in used]
+            return place[np.asarray(codes, dtype=np.int64)], [names[each] for each in used]
         case Numbers(values):
             known = np.asarray(values)
             present = ~np.isnan(known)
             distinct, inverse = np.unique(known[present], return_inverse=True)
-            codes = np.full(len(known), -1, dtype=np.int64)
-            codes[present] = inverse
-            return codes, [flag_text(spec, float(value)) for value in distinct]
+            found = np.full(len(known), -1, dtype=np.int64)
+            found[present] = inverse
+            return found, [flag_text(spec, float(value)) for value in distinct]
         case _:
             return np.full(len(column), -1, dtype=np.int64), []
 

@@ -39,6 +39,8 @@ def page(material: Material) -> str:
     return _template().render(
         t=spoken,
         lang=LANGUAGE_TAGS[language()],
+        gap=" " if language() == "en" else "",  # between sentences
+        colon=": " if language() == "en" else "：",
         css=Markup(_resource("style.css")),
         record=material.record,
         metric=metric_label(material.record.task.metric),

@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from yunti.report.details import calibration, confusion
-from yunti.report.drawing import ACCENT, INK, LINE, MUTED, PAPER, SMALL, axes_at, axis_name, new_figure, shades
+from yunti.report.drawing import ACCENT, INK, LINE, MUTED, PAPER, SMALL, WIDTH, axes_at, axis_name, new_figure, shades
 from yunti.report.material import Material, spoken
 from yunti.report.scales import text_width
 from yunti.words.units import count_text
@@ -17,6 +17,7 @@ from yunti.words.units import count_text
 Floats = NDArray[np.float64]
 
 MOST_CLASSES = 20
+MOST_BESIDE = 12  # classes with which the matrix leaves room for another figure beside it
 MOST_POINTS = 500  # more are drawn as hexagons that count
 HALF = 440.0  # width of a figure that shares its line with another
 LONGEST_NAME = 16
@@ -31,9 +32,12 @@ def confused(material: Material) -> Figure | None:
     names = [short(name) for name in classes]
     longest = max(text_width(name, SMALL) for name in names)
     slanted = longest > 44
-    cell = min(58.0, max(26.0, 460.0 / len(names)))
-    size, left, above = cell * len(names), longest + 34.0, (0.75 * longest + 18.0 if slanted else 22.0) + 24
-    figure = new_figure(size + above + 8, left + size + (0.6 * longest if slanted else 0) + 10)
+    left, above = longest + 34.0, (0.7 * longest + 18.0 if slanted else 22.0) + 24
+    right = 0.6 * longest if slanted else 0.0
+    room = HALF if len(names) <= MOST_BESIDE else WIDTH
+    cell = min(58.0, 36.0 if room == WIDTH else 58.0, (room - left - right - 10) / len(names))
+    size = cell * len(names)
+    figure = new_figure(size + above + 8, left + size + right + 10)
     axes = axes_at(figure, left, 8, size, size)
     shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
     for true, line in enumerate(matrix):
@@ -43,8 +47,10 @@ def confused(material: Material) -> Figure | None:
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.xaxis.tick_top()
     places = range(len(names))
-    turned = {"rotation": 40, "ha": "left", "rotation_mode": "anchor"} if slanted else {}
-    axes.set_xticks(places, names, color=INK, **turned)
+    axes.set_xticks(places, names, color=INK)
+    if slanted:
+        for label in axes.get_xticklabels():
+            label.set(rotation=40, ha="left", rotation_mode="anchor")
     axes.set_yticks(places, names, color=INK)
     axes.tick_params(length=0)
     for spine in axes.spines.values():

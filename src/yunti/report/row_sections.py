@@ -51,7 +51,7 @@ def classes(material: Material) -> Grid | None:
     return Grid(_heads("class", "rows", "precision", "recall", "f1"), rows, frozenset({1, 2, 3, 4}))
 
 
-def _or_zero(value: float) -> float:
+def _or_zero(value: Any) -> float:
     return 0.0 if value != value else float(value)
 
 
@@ -79,7 +79,7 @@ def parts(material: Material) -> dict[str, Any] | None:
         value = each.value if each.column else spoken("report.group", row=each.value)
         words = {"low": score_text(each.low, places), "high": score_text(each.high, places)}
         label = spoken("report.label.interval", score=score_text(each.score, places), **words)
-        drawn = bar(each.score, each.low, each.high, ends, label)
+        drawn = bar(each.score, (each.low, each.high), ends, label)
         score = score_cell(each.score, each.low, each.high, places)
         rows.append((each.column or spoken("report.column.group"), value, f"{each.rows:,}", drawn, score))
     whole = score_text(metric.score(*scored), places)
@@ -108,10 +108,12 @@ def worst(material: Material) -> dict[str, Any] | None:
             rows.append((number, labels[int(target[place])], labels[answer], sure, inputs))
         else:
             true = float(target[place])
-            rows.append((number, number_text(true), number_text(answer), number_text(answer - true), inputs))
+            rows.append(
+                (number, number_text(true), number_text(answer), number_text(answer - true).replace("-", "−"), inputs)
+            )
     heads = _heads("row", "true", "predicted", "probability" if labels else "error", "inputs")
     note = spoken("report.note.worst classes" if labels else "report.note.worst values")
-    return {"grid": Grid(heads, rows, frozenset({0, 3} if labels else {0, 1, 2, 3})), "note": note}
+    return {"grid": Grid(heads, rows, frozenset({3} if labels else {1, 2, 3})), "note": note}
 
 
 def _inputs(columns: tuple[ColumnSpec, ...], table: Any, row: int) -> Markup:

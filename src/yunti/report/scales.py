@@ -39,13 +39,11 @@ def error_ticks(low: float, high: float) -> list[float]:
         ([0.01, 0.02, 0.05, 0.1, 0.2, 0.5], [55.0, 60.0, 65.0, 70.0, 75.0])
     """
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for factors in ((1,), (1, 3), (1, 2, 5)):
+    for factors in ((1, 2, 5), (1, 3), (1,)):
         ticks = [float(f"{factor}e{power}") for power in powers for factor in factors]
         inside = [each for each in ticks if low <= each <= high]
-        if 4 <= len(inside) <= 7:
+        if 3 <= len(inside) <= 9:
             return inside
-    if len(inside) >= 3:
-        return inside
     step = 10 ** math.floor(math.log10((high - low) / 3))
     step *= max(factor for factor in (1, 2, 5) if factor * step <= (high - low) / 3)
     first = math.ceil(low / step)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from yunti.records import ClimbRecord, Cost, ForecastRecord, NextStep, RungRecord, Severity
-from yunti.report.cells import DASH, Grid, bar, energy_text, gain_text, score_cell, share_text
+from yunti.report.cells import DASH, Grid, bar, between, energy_text, gain_text, score_cell, share_text
 from yunti.report.command import command_line
-from yunti.report.figures import UNBOUNDED_SECONDS, part_label, spent
+from yunti.report.figures import UNBOUNDED_SECONDS, least_error, part_label, spent
 from yunti.report.material import Material, metric_label, spoken
 from yunti.words import told
 from yunti.words.units import bytes_text, count_text, decimals_for, score_text, seconds_text
@@ -90,7 +91,14 @@ def ladder(material: Material) -> dict[str, Any]:
     """Give every rung with its score, its costs, or why it has none."""
     record, places = material.record, decimals_of(material.record)
     scores = [each.score for each in record.rungs if each.score]
-    ends = (min([each.low for each in scores], default=0.0), max([each.high for each in scores], default=1.0))
+    floor = least_error(material, [each for each in record.rungs if each.score])
+
+    def depth(score: float) -> float:
+        """Place a score on the logarithmic scale of errors on which rungs near the top can be told apart."""
+        return -math.log(max(floor, material.metric.as_error(score)))
+
+    ends = [depth(end) for each in scores for end in (each.low, each.high)] or [0.0, 1.0]
+    scale = (min(ends), max(ends))
     rows, era = [], ""
     for rung in record.rungs:
         score = bars = ""
@@ -99,7 +107,7 @@ def ladder(material: Material) -> dict[str, Any]:
             score = score_cell(found.valid, found.low, found.high, places)
             words = {"low": score_text(found.low, places), "high": score_text(found.high, places)}
             label = spoken("report.label.interval", score=score_text(found.valid, places), **words)
-            bars = bar(found.valid, found.low, found.high, ends, label)
+            bars = bar(depth(found.valid), (depth(found.low), depth(found.high)), scale, label)
         rows.append(
             {
                 "era": spoken(f"report.era.{rung.era}") if rung.era != era else "",
@@ -151,8 +159,7 @@ def _expected_row(material: Material, rung: RungRecord, forecast: ForecastRecord
         inside = spoken("report.yes" if within else "report.no") if known else DASH
     seconds = DASH if forecast.seconds is None else seconds_text(forecast.seconds)
     if forecast.seconds is not None and forecast.seconds_low is not None and forecast.seconds_high is not None:
-        ends = {"low": seconds_text(forecast.seconds_low), "high": seconds_text(forecast.seconds_high)}
-        seconds = spoken("report.range", value=seconds, **ends)
+        seconds += f" ({between(seconds_text(forecast.seconds_low), seconds_text(forecast.seconds_high))})"
     return (
         Markup("<b>{}</b>").format(rung.name),
         _basis(forecast.basis),
@@ -183,9 +190,9 @@ def next_steps(material: Material) -> Grid | None:
     rows = [
         (
             told(each.action),
-            gain_text(metric, each.gain, each.low, each.high),
+            DASH if each.kind == "stop" else gain_text(metric, each.gain, each.low, each.high),
             share_text(each.chance),
-            DASH if each.cost_seconds is None else seconds_text(each.cost_seconds),
+            seconds_text(each.cost_seconds) if each.cost_seconds else DASH,
             spoken(worth[each.worth_it]),
             _basis(each.basis),
         )

@@ -20,9 +20,10 @@ REPORT: dict[str, str] = {
     "report.chosen": "chosen",
     "report.title": "Report of a climb",
     "report.page": "yunti: report on {source}",
-    "report.predicts": "predicts {target}",
+    "report.predicts": "predicting {target}",
     "report.verdict.test": "{rung} reaches {metric} {score} on the test rows.",
-    "report.verdict.valid": "{rung} reaches {metric} {score} on the validation rows; the test rows have not been opened.",
+    "report.verdict.valid": "{rung} reaches {metric} {score} on the validation rows; the test rows have not been "
+    "opened.",
     "report.verdict.no test": "{rung} reaches {metric} {score} on the validation rows; there are no test rows.",
     "report.verdict.open": "No rung has been chosen yet. The best so far is {rung}, with {metric} {score} on the "
     "validation rows.",
@@ -55,31 +56,34 @@ REPORT: dict[str, str] = {
     "report.section.data": "The data",
     "report.section.budget": "Where the time went",
     "report.section.again": "How to reproduce it",
-    "report.note.ladder": "{metric} on the {rows:,} validation rows, with 95 % intervals from the bootstrap. Time and "
-    "memory are those of each rung's own process; energy is estimated.",
-    "report.note.quality": "Each rung's {metric} against the seconds that its training took, both on logarithmic axes. "
-    "Filled points are on the Pareto front: no other rung is both cheaper and better. Vertical lines are 95 % "
-    "intervals; the ring marks the rung that is shown above.",
-    "report.note.curves": "Open points: scores on growing parts of the training rows, with their standard errors. The "
-    "band is the forecast with its 90 % interval; the filled point is what was reached.",
-    "report.note.expected": "Forecasts that were made before the rungs were trained, with 90 % intervals, and what came.",
-    "report.note.next": "Gains are in the unit of the score, with 90 % intervals. The chance is that the gain is more "
-    "than the standard error of the score.",
+    "report.note.ladder": "Scores are {metric} on the {rows:,} validation rows, with 95 % intervals from the "
+    "bootstrap, drawn on a logarithmic scale of errors. Time and memory are those of each rung's own process; "
+    "energy is estimated.",
+    "report.note.quality": "Each rung's {metric} against the seconds that its training took, both on logarithmic "
+    "axes. Filled points are on the Pareto front: no other rung is both cheaper and better. Vertical lines are "
+    "95 % intervals; the ring marks the rung that is shown above.",
+    "report.note.curves": "Open points: scores on growing parts of the training rows, with their standard errors. The band is the forecast "
+    "with its 90 % interval, the filled point what was reached on all rows; beyond it, what more rows would bring.",
+    "report.note.expected": "Forecasts that were made before the rungs were trained, with 90 % intervals, and "
+    "what came.",
+    "report.note.next": "Gains are in the unit of the score, with 90 % intervals. The chance is that the gain is "
+    "more than the standard error of the score.",
     "report.note.prior": "“Prior” means that the numbers come from what the rung did on other data, not from these.",
-    "report.note.rows": "Everything from here on is about {rung} on the {rows:,} validation rows, as it was before it "
-    "was trained anew.",
-    "report.note.confusion": "Rows of the true class, by the class that was predicted. Shades show the share of the true "
-    "class.",
+    "report.note.rows": "Everything from here on is about {rung} on the {rows:,} validation rows, as it was "
+    "before it was trained anew.",
+    "report.note.confusion": "Rows of the true class, by the class that was predicted. Shades show the share of "
+    "the true class.",
     "report.note.pairs": "The pairs of classes that are confused most, of {classes:,} classes.",
-    "report.note.calibration": "Of the rows that were given a probability, the share that proved right. On the dashed "
-    "line the two agree; vertical lines are 95 % intervals, the bars below count rows.",
+    "report.note.calibration": "Of the rows that were given a probability, the share that proved right. On the "
+    "dashed line the two agree; vertical lines are 95 % intervals, the bars below count rows.",
     "report.note.error": "Expected calibration error: {error}.",
-    "report.note.parts": "{metric} on parts of the validation rows with at least {least} rows, those that differ most from "
-    "the whole ({whole}) in units of their doubt, the worst first.",
-    "report.note.parts one": "No part differs by chance alone: of many parts, some always look worse than they are.",
+    "report.note.parts": "Scores are {metric} on parts of the validation rows with at least {least} rows, the worst first: those that "
+    "differ most from the whole ({whole}), measured by the width of their 95 % interval.",
+    "report.note.parts one": "Of many parts, some look worse by chance alone.",
     "report.note.worst classes": "Rows that were wrong, and most sure of it.",
     "report.note.worst values": "Rows with the largest errors.",
-    "report.note.budget": "Seconds of wall clock; what is left over is the start of processes, the comparison and writing.",
+    "report.note.budget": "Seconds of wall clock; what is left over is the start of processes, the comparison "
+    "and writing.",
     "report.note.again": "The same seed gives the same scores on the same machine with the same versions.",
     "report.note.memory": "The data were an object in memory: DATA stands for it.",
     "report.note.cwd": "Names of files are as they stood in the folder where the climb was begun.",
@@ -133,8 +137,8 @@ REPORT: dict[str, str] = {
     "report.basis.pilots": "pilots",
     "report.basis.curve": "learning curve",
     "report.basis.prior": "prior",
-    "report.points": "{value} points",
-    "report.range": "{value} ({low} to {high})",
+    "report.points": "{value} percentage points",
+    "report.to": "to",
     "report.refused": "no forecast: {reason:said}",
     "report.group": "that of row {row}",
     "report.missing": "missing",
@@ -142,7 +146,7 @@ REPORT: dict[str, str] = {
     "report.value.seconds": "{seconds} of sound",
     "report.value.more": "and {count:,} more",
     "report.folded.classes": "All {count:,} classes",
-    "report.folded.columns": "All {count:,} columns",
+    "report.folded.columns": "{count:,} {count:column|columns}",
     "report.folded.findings": "All {count:,} findings",
     "report.folded.parts": "As a table",
     "report.limit.data": "too few data",
@@ -151,10 +155,10 @@ REPORT: dict[str, str] = {
     "report.limit.time": "the time",
     "report.limit.unclear": "unclear",
     "report.limit.floor": "No model can get about {share} of the rows right, by estimate.",
-    "report.limit.disagreements": "On {rows:,} validation {rows:row|rows} the strong rungs agree with one another and not "
-    "with the label.",
+    "report.limit.disagreements": "On {rows:,} validation {rows:row|rows} the strong rungs agree with one "
+    "another and not with the label.",
     "report.data.rows": "{source}: {rows:,} rows; {train:,} to train on, {valid:,} to choose by, {test:,} to test.",
-    "report.data.split": "Divided {how:said}.",
+    "report.data.split": "Divided: {how:said}.",
     "report.data.none": "Nothing was found wrong with the data.",
     "report.severity.broken": "broken",
     "report.severity.left out": "left out",
@@ -185,7 +189,7 @@ REPORT: dict[str, str] = {
     "report.again.machine": "machine",
     "report.again.date": "begun",
     "report.again.budget": "budget",
-    "report.again.cores": "{cores} {cores:core|cores}",
+    "report.again.cores": "{cores:d} {cores:core|cores}",
     "report.again.device": "networks on {device}",
     "report.axis.seconds": "seconds of training",
     "report.axis.rows": "training rows",
