@@ -77,7 +77,7 @@ def part_scores(
     """
     metric = metric_for_parts(task)
     whole = metric.score(examples.target, prediction)
-    folds = _folds(examples, seed)
+    order = generator(seed, "report parts").permutation(len(examples))  # by which rows are dealt into folds
     found: list[tuple[float, Part]] = []
     many = max(1, min(MOST_COLUMNS, MOST_NUMBERS // max(1, prediction.size)))
     for column, codes, names in _divisions(examples, columns, many):
@@ -86,7 +86,7 @@ def part_scores(
         if not column or len(kept) > 1:  # one value alone would be compared with nearly itself
             for code in kept:
                 inside = np.flatnonzero(codes == code)
-                score, low, high = _scored(metric, examples, prediction, inside, folds)
+                score, low, high = _scored(metric, examples, prediction, inside, order)
                 doubt = max(high - low, 1e-12)
                 found.append((abs(score - whole) / doubt, Part(column, names[code], len(inside), score, low, high)))
     found.sort(key=lambda each: -each[0])
@@ -137,27 +137,17 @@ def flag_text(spec: ColumnSpec, value: float) -> str:
     return str(word) if word is not None else f"{value:g}"
 
 
-def _folds(examples: Examples, seed: int) -> NDArray[np.int64]:
-    """Deal the rows at random into the folds of the jackknife, rows of one group into one."""
-    units = np.arange(len(examples)) if examples.groups is None else np.unique(examples.groups, return_inverse=True)[1]
-    dealt: NDArray[np.int64] = generator(seed, "report parts").permutation(int(units.max(initial=0)) + 1)[units]
-    return dealt
-
-
 def _scored(
-    metric: Metric, examples: Examples, prediction: NDArray[Any], rows: NDArray[np.int64], folds: NDArray[np.int64]
+    metric: Metric, examples: Examples, prediction: NDArray[Any], rows: NDArray[np.int64], order: NDArray[np.int64]
 ) -> tuple[float, float, float]:
     """Score some rows, with a 95 % interval: Wilson's for accuracy, else of the jackknife over folds of rows."""
     target, answers = examples.target[rows], prediction[rows]
     score = metric.score(target, answers)
-    if metric.name == "accuracy" and examples.groups is None:
+    if metric.name == "accuracy":
         return score, *wilson(score, len(rows))
     pieces = metric.pieces(target, answers)
-    count = max(2, min(FOLDS if pieces.width <= MOST_SUMS else FOLDS // 5, len(rows)))
-    _, dealt = np.unique(folds[rows], return_inverse=True)  # those of these rows, so that every fold gets some
-    count = min(count, int(dealt.max()) + 1)
-    if count < 2:
-        return score, score, score
+    count = min(FOLDS if pieces.width <= MOST_SUMS else FOLDS // 5, len(rows))
+    dealt = np.argsort(np.argsort(order[rows]))  # folds of these rows are as large as one another
     sums = pieces.sums(dealt % count, count)
     with np.errstate(invalid="ignore", divide="ignore"):
         without = pieces.combine(sums.sum(axis=0) - sums)

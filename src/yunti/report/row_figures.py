@@ -31,11 +31,12 @@ def confused(material: Material) -> Figure | None:
     matrix = confusion(*scored)
     names = [short(name) for name in classes]
     longest = max(text_width(name, SMALL) for name in names)
-    slanted = longest > 44
+    room = HALF if len(names) <= MOST_BESIDE else WIDTH
+    widest = 58.0 if room == HALF else 36.0
+    slanted = longest > min(widest, (room - longest - 44) / len(names)) - 6
     left, above = longest + 34.0, (0.7 * longest + 18.0 if slanted else 22.0) + 24
     right = 0.6 * longest if slanted else 0.0
-    room = HALF if len(names) <= MOST_BESIDE else WIDTH
-    cell = min(58.0, 36.0 if room == WIDTH else 58.0, (room - left - right - 10) / len(names))
+    cell = min(widest, (room - left - right - 10) / len(names))
     size = cell * len(names)
     figure = new_figure(size + above + 8, left + size + right + 10)
     axes = axes_at(figure, left, 8, size, size)
@@ -65,10 +66,10 @@ def _cell(axes: Axes, x: int, y: int, rows: int, share: float, size: float) -> N
     right = x == y
     cover = 0.06 + 0.84 * share if right else min(0.85, 1.6 * share**0.6)
     colour = ACCENT if right else INK
-    axes.add_patch(Rectangle((x - 0.48, y - 0.48), 0.96, 0.96, facecolor=LINE, alpha=0.25, linewidth=0))
+    colour, cover = (colour, cover) if rows else (LINE, 0.25)
+    axes.add_artist(Rectangle((x - 0.48, y - 0.48), 0.96, 0.96, facecolor=colour, alpha=cover, linewidth=0))
     if rows:
-        axes.add_patch(Rectangle((x - 0.48, y - 0.48), 0.96, 0.96, facecolor=colour, alpha=cover, linewidth=0))
-        letters = f"{rows:,}" if len(f"{rows:,}") * 6.5 < size else count_text(rows)
+        letters = f"{rows:,}" if len(f"{rows:,}") * 7.2 < size else count_text(rows)
         axes.text(x, y, letters, ha="center", va="center_baseline", fontsize=min(SMALL, size / 2.6),
                   color=PAPER if cover > 0.5 else INK)  # fmt: skip
 

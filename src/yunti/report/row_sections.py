@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from markupsafe import Markup
@@ -52,7 +53,7 @@ def classes(material: Material) -> Grid | None:
 
 
 def _or_zero(value: Any) -> float:
-    return 0.0 if value != value else float(value)
+    return 0.0 if math.isnan(value) else float(value)
 
 
 def calibration_note(material: Material) -> str:

@@ -85,9 +85,9 @@ def place_names(
     places = []
     for (x, y), name in zip(points, names, strict=True):
         width, height = text_width(name, size), size
-        best, least = (x + 8, y - height / 2), math.inf
+        best, least = (x + 9, y - height / 2), math.inf
         for far in (0, 9, 18, 30, 44, 60):
-            for left, bottom in _around(x, y, width, height, 7 + far):
+            for left, bottom in _around(x, y, width, height, 9 + far):
                 box = (left - 2, bottom - 1, left + width + 2, bottom + height + 1)
                 cost = far / 3 + _outside(box, room) * 10
                 cost += sum(_overlap(box, each) for each in taken) * 4 + sum(_overlap(box, each) for each in obstacles)

@@ -1,4 +1,4 @@
-"""What the report says about the climb: the verdict, the ladder, forecasts, next steps, the data, the time, the command."""
+"""What the report says about the climb: verdict, ladder, forecasts, next steps, data, time, and how to repeat it."""
 
 from __future__ import annotations
 

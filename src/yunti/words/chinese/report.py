@@ -56,21 +56,21 @@ REPORT: dict[str, str] = {
     "report.section.again": "如何重现",
     "report.note.ladder": "得分为 {rows} 行验证数据上的{metric}，附自助法给出的 95 % 区间，按误差的对数刻度绘制。"
     "用时和内存取自各级自己的进程；能耗是估计值。",
-    "report.note.quality": "各级的{metric}与训练秒数，两轴均为对数刻度。实心点在帕累托前沿上：没有别的一级既更便"
-    "宜又更好。竖线是 95 % 区间；圆环标出上文所述的一级。",
-    "report.note.curves": "空心点：在逐渐增多的训练行上的得分及其标准误。色带是预测及其 90 % 区间，实心点是在全部训练行上实际达到的得分；"
-    "再往右是更多数据会带来的得分。",
+    "report.note.quality": "各级的{metric}与训练秒数，两轴均为对数刻度。实心点在帕累托前沿上：没有别的一级既更"
+    "便宜又更好。竖线是 95 % 区间；圆环标出上文所述的一级。",
+    "report.note.curves": "空心点：在逐渐增多的训练行上的得分及其标准误。色带是预测及其 90 % 区间，实心点是在全"
+    "部训练行上实际达到的得分；再往右是更多数据会带来的得分。",
     "report.note.expected": "训练之前作出的预测（附 90 % 区间）与实际结果。",
     "report.note.next": "增益以得分的单位计，附 90 % 区间。概率是指增益超过得分标准误的可能性。",
     "report.note.prior": "“先验”表示数字来自该级在其他数据上的表现，而不是来自这份数据。",
     "report.note.rows": "以下各节都是 {rung} 在 {rows} 行验证数据上的表现，取自重新训练之前的模型。",
     "report.note.confusion": "真实类别的行数，按预测的类别分列。颜色深浅表示占真实类别的比例。",
     "report.note.pairs": "{classes} 个类别中最常混淆的几对。",
-    "report.note.calibration": "给出某一概率的行中，实际正确的比例。虚线上两者一致；竖线是 95 % 区间，下方的柱子"
-    "是行数。",
+    "report.note.calibration": "给出某一概率的行中，实际正确的比例。虚线上两者一致；竖线是 95 % 区间，下方的柱"
+    "子是行数。",
     "report.note.error": "期望校准误差：{error}。",
-    "report.note.parts": "得分为验证集中各部分（至少 {least} 行）的{metric}，最差的在前：这里列出与整体（{whole}）相差最大的部分，以各自 95 % "
-    "区间的宽度衡量。",
+    "report.note.parts": "得分为验证集中各部分（至少 {least} 行）的{metric}，最差的在前：这里列出与整体（{whole"
+    "}）相差最大的部分，以各自 95 % 区间的宽度衡量。",
     "report.note.parts one": "部分很多时，总有一些仅因偶然而显得更差。",
     "report.note.worst classes": "判断错误、而且最有把握的行。",
     "report.note.worst values": "误差最大的行。",

@@ -22,11 +22,11 @@ REPORT: dict[str, str] = {
     "report.page": "yunti: report on {source}",
     "report.predicts": "predicting {target}",
     "report.verdict.test": "{rung} reaches {metric} {score} on the test rows.",
-    "report.verdict.valid": "{rung} reaches {metric} {score} on the validation rows; the test rows have not been "
-    "opened.",
+    "report.verdict.valid": "{rung} reaches {metric} {score} on the validation rows; the test rows have not "
+    "been opened.",
     "report.verdict.no test": "{rung} reaches {metric} {score} on the validation rows; there are no test rows.",
-    "report.verdict.open": "No rung has been chosen yet. The best so far is {rung}, with {metric} {score} on the "
-    "validation rows.",
+    "report.verdict.open": "No rung has been chosen yet. The best so far is {rung}, with {metric} {score} on "
+    "the validation rows.",
     "report.verdict.none": "No rung has been trained yet.",
     "report.verdict.opened": "The {rows:,} test {rows:row was|rows were} opened once, at the end.",
     "report.verdict.cost": "Training it took {seconds} and at most {memory} of memory.",
@@ -59,26 +59,28 @@ REPORT: dict[str, str] = {
     "report.note.ladder": "Scores are {metric} on the {rows:,} validation rows, with 95 % intervals from the "
     "bootstrap, drawn on a logarithmic scale of errors. Time and memory are those of each rung's own process; "
     "energy is estimated.",
-    "report.note.quality": "Each rung's {metric} against the seconds that its training took, both on logarithmic "
-    "axes. Filled points are on the Pareto front: no other rung is both cheaper and better. Vertical lines are "
-    "95 % intervals; the ring marks the rung that is shown above.",
-    "report.note.curves": "Open points: scores on growing parts of the training rows, with their standard errors. The band is the forecast "
-    "with its 90 % interval, the filled point what was reached on all rows; beyond it, what more rows would bring.",
+    "report.note.quality": "Each rung's {metric} against the seconds that its training took, both on "
+    "logarithmic axes. Filled points are on the Pareto front: no other rung is both cheaper and better. "
+    "Vertical lines are 95 % intervals; the ring marks the rung that is shown above.",
+    "report.note.curves": "Open points: scores on growing parts of the training rows, with their standard "
+    "errors. The band is the forecast with its 90 % interval, the filled point what was reached on all rows; "
+    "beyond it, what more rows would bring.",
     "report.note.expected": "Forecasts that were made before the rungs were trained, with 90 % intervals, and "
     "what came.",
-    "report.note.next": "Gains are in the unit of the score, with 90 % intervals. The chance is that the gain is "
-    "more than the standard error of the score.",
+    "report.note.next": "Gains are in the unit of the score, with 90 % intervals. The chance is that the gain "
+    "is more than the standard error of the score.",
     "report.note.prior": "“Prior” means that the numbers come from what the rung did on other data, not from these.",
     "report.note.rows": "Everything from here on is about {rung} on the {rows:,} validation rows, as it was "
     "before it was trained anew.",
-    "report.note.confusion": "Rows of the true class, by the class that was predicted. Shades show the share of "
-    "the true class.",
+    "report.note.confusion": "Rows of the true class, by the class that was predicted. Shades show the share "
+    "of the true class.",
     "report.note.pairs": "The pairs of classes that are confused most, of {classes:,} classes.",
     "report.note.calibration": "Of the rows that were given a probability, the share that proved right. On the "
     "dashed line the two agree; vertical lines are 95 % intervals, the bars below count rows.",
     "report.note.error": "Expected calibration error: {error}.",
-    "report.note.parts": "Scores are {metric} on parts of the validation rows with at least {least} rows, the worst first: those that "
-    "differ most from the whole ({whole}), measured by the width of their 95 % interval.",
+    "report.note.parts": "Scores are {metric} on parts of the validation rows with at least {least} rows, the "
+    "worst first: those that differ most from the whole ({whole}), measured by the width of their 95 % "
+    "interval.",
     "report.note.parts one": "Of many parts, some look worse by chance alone.",
     "report.note.worst classes": "Rows that were wrong, and most sure of it.",
     "report.note.worst values": "Rows with the largest errors.",
