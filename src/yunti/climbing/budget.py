@@ -135,7 +135,7 @@ def _filled(keep: Sequence[Rung], spec: Spec, seconds: float, needed: Callable[[
 
 
 def reserve_seconds(budget: float, test_rows: int, slowest_per_1000: float) -> float:
-    """Seconds to keep for the end: loading the chosen model, predicting the test rows once, the intervals, the report, and writing.
+    """Seconds to keep for the end: loading the chosen model, predicting the test rows once, intervals, and the report.
 
     Args:
         budget: the whole budget in seconds.

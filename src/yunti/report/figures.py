@@ -120,7 +120,7 @@ def _names(
         return float(at[0]), float(at[1])
 
     points = [in_points(*each) for each in zip(*drawn[:2], strict=True)]
-    obstacles: list[Box] = [(x - 9, y - 6, x + 9, y + 6) for x, y in points]
+    obstacles: list[Box] = [(x - 7, y - 6, x + 7, y + 6) for x, y in points]
     for (x, _), second, ends in zip(points, drawn[0], drawn[2], strict=True):
         low, high = sorted(in_points(second, end)[1] for end in ends)
         obstacles.append((x - 2, low, x + 2, high))

@@ -76,12 +76,11 @@ def _ladder(material: Material) -> dict[str, Any]:
 
 def _rows(material: Material) -> dict[str, Any]:
     """Make the sections about the validation rows; one whose files are damaged is left out."""
-    shown, valid = material.shown, material.record.data.split.valid
-    there = _unless_damaged(lambda: material.scored is not None) and shown is not None
+    there = _unless_damaged(lambda: material.scored is not None)
     if not there:
         material = Material(material.record, spans=material.spans)
     return {
-        "rows_note": spoken("report.note.rows", rung=shown.name, rows=valid) if there and shown else "",
+        "rows_notes": _rows_notes(material) if there else [],
         "confusion": _figure(material, "confusion", spoken("report.note.confusion")),
         "pairs": _unless_damaged(lambda: row_sections.pairs(material)),
         "calibration": _figure(material, "calibration", spoken("report.note.calibration")),
@@ -94,6 +93,13 @@ def _rows(material: Material) -> dict[str, Any]:
         "parts": _unless_damaged(lambda: row_sections.parts(material)),
         "worst": _unless_damaged(lambda: row_sections.worst(material)),
     }
+
+
+def _rows_notes(material: Material) -> list[str]:
+    """Say which rung and which rows the sections about rows are about."""
+    shown, verdict = material.shown, material.record.verdict
+    notes = [spoken("report.note.rows", rung=shown.name if shown else "", rows=material.record.data.split.valid)]
+    return [*notes, spoken("report.note.before")] if verdict and verdict.refit and verdict.refit.rows else notes
 
 
 def _figure(material: Material, name: str, label: str) -> Markup | None:

@@ -150,7 +150,9 @@ def expected(material: Material) -> Grid | None:
 def _expected_row(material: Material, rung: RungRecord, forecast: ForecastRecord) -> tuple[Any, ...]:
     places = decimals_of(material.record)
     known = forecast.median is not None and forecast.low is not None and forecast.high is not None
-    expected_score: Any = spoken("report.refused", reason=forecast.refused)
+    expected_score: Any = Markup('<span class="why">{}</span>').format(
+        spoken("report.refused", reason=forecast.refused)
+    )
     inside = spoken("report.inside.unknown")
     if known:
         expected_score = score_cell(forecast.median or 0.0, forecast.low or 0.0, forecast.high or 0.0, places)

@@ -63,7 +63,8 @@ REPORT: dict[str, str] = {
     "report.note.expected": "训练之前作出的预测（附 90 % 区间）与实际结果。",
     "report.note.next": "增益以得分的单位计，附 90 % 区间。概率是指增益超过得分标准误的可能性。",
     "report.note.prior": "“先验”表示数字来自该级在其他数据上的表现，而不是来自这份数据。",
-    "report.note.rows": "以下各节都是 {rung} 在 {rows} 行验证数据上的表现，取自重新训练之前的模型。",
+    "report.note.rows": "以下关于各行的内容都是 {rung} 在 {rows} 行验证数据上的表现。",
+    "report.note.before": "所用的是重新训练之前的模型。",
     "report.note.confusion": "真实类别的行数，按预测的类别分列。颜色深浅表示占真实类别的比例。",
     "report.note.pairs": "{classes} 个类别中最常混淆的几对。",
     "report.note.calibration": "给出某一概率的行中，实际正确的比例。虚线上两者一致；竖线是 95 % 区间，下方的柱"

@@ -70,8 +70,8 @@ REPORT: dict[str, str] = {
     "report.note.next": "Gains are in the unit of the score, with 90 % intervals. The chance is that the gain "
     "is more than the standard error of the score.",
     "report.note.prior": "“Prior” means that the numbers come from what the rung did on other data, not from these.",
-    "report.note.rows": "Everything from here on is about {rung} on the {rows:,} validation rows, as it was "
-    "before it was trained anew.",
+    "report.note.rows": "What follows about rows is about {rung} on the {rows:,} validation rows.",
+    "report.note.before": "It tells of the model as it was before it was trained anew.",
     "report.note.confusion": "Rows of the true class, by the class that was predicted. Shades show the share "
     "of the true class.",
     "report.note.pairs": "The pairs of classes that are confused most, of {classes:,} classes.",
