@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import html.parser
+import io
 import json
 import re
 import shlex
@@ -11,7 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from PIL import Image
 
 import yunti
 from reports import HOSTILE, QUOTED, climbed, foreseen, laid_out, predicted, recorded
@@ -19,13 +23,16 @@ from yunti.cli import app
 from yunti.climbing import reporting
 from yunti.climbing.request import Request
 from yunti.climbing.run import RunFolder
+from yunti.data.table import Categories, Column, Images, Numbers, Ragged, Texts
 from yunti.errors import OptionError
 from yunti.records import ClimbRecord, RungRecord, to_json
 from yunti.report import gallery, scales
+from yunti.report.cells import value_cell
 from yunti.report.command import command_line
 from yunti.report.figures import pareto, spent
 from yunti.report.material import Material
 from yunti.report.page import page, write_report
+from yunti.specs import ColumnSpec
 from yunti.words import speaking
 from yunti.words.chinese.report import REPORT as CHINESE
 from yunti.words.english.report import REPORT as ENGLISH
@@ -129,6 +136,43 @@ def test_both_languages_have_the_same_sentences_with_the_same_values() -> None:
     for key, english in ENGLISH.items():
         names = set(re.findall(r"\{(\w+)", english))
         assert set(re.findall(r"\{(\w+)\}", CHINESE[key])) == names, key
+
+
+def test_no_two_sentences_are_the_same_in_english() -> None:
+    twice = {text for text in ENGLISH.values() if list(ENGLISH.values()).count(text) > 1}
+    assert {text: {CHINESE[key] for key, each in ENGLISH.items() if each == text} for text in twice} == {}
+
+
+CELLS = (
+    (ColumnSpec("x", "number"), Numbers(np.array([np.nan, 1234.5678])), ("–", "1235")),
+    (ColumnSpec("x", "flag", parsing={"no": "dry", "yes": "wet"}), Numbers(np.array([0.0, 1.0])), ("dry", "wet")),
+    (ColumnSpec("x", "time"), Numbers(np.array([86400.0, 90061.0])), ("1970-01-02", "1970-01-02 01:01:01")),
+    (ColumnSpec("x", "category"), Categories(np.array([-1, 0], dtype=np.int32), ("东",)), ("–", "东")),
+    (ColumnSpec("x", "text"), Texts(pa.array([None, "a  " * 500], pa.large_string())), ("–", "a " * 119 + "a…")),
+    (
+        ColumnSpec("x", "audio", rate=8000),
+        Ragged(np.zeros((16000, 1), dtype=np.int16), np.array([0, 4000, 16000])),
+        ("0.5 s of sound", "1.5 s of sound"),
+    ),
+    (ColumnSpec("x", "sequence"), Ragged(np.zeros((4, 2)), np.array([0, 1, 4])), ("1 step", "3 steps")),
+)
+
+
+@pytest.mark.parametrize(("spec", "column", "expected"), CELLS, ids=lambda each: getattr(each, "kind", ""))
+def test_inputs_of_every_kind_are_shown(spec: ColumnSpec, column: Column, expected: tuple[str, str]) -> None:
+    assert tuple(value_cell(spec, column, row) for row in (0, 1)) == expected
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_pictures_are_small_and_inside(channels: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 300, 200, channels)).astype(np.uint8)
+    column = Images(pixels, np.array([True, False]))
+    shown = str(value_cell(ColumnSpec("x", "image"), column, 0))
+    found = re.fullmatch(r'<img alt="" src="data:image/png;base64,([^"]+)">', shown)
+    assert found
+    with Image.open(io.BytesIO(base64.b64decode(found[1]))) as picture:
+        assert max(picture.size) == 96
+    assert value_cell(ColumnSpec("x", "image"), column, 1) == "–"
 
 
 def test_the_page_is_chinese_for_a_chinese_reader(whole: Material) -> None:

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from yunti.records import ForecastRecord, NextStep, RungRecord
 from yunti.report.drawing import ACCENT, INK, LINE, MUTED, PAPER, SMALL, USUAL, WIDTH, axes_at, axis_name, new_figure
 from yunti.report.material import Material, metric_label, spoken
-from yunti.report.scales import Box, error_ticks, place_names, row_ticks, text_width, time_ticks
+from yunti.report.scales import Box, error_ticks, place_names, row_ticks, text_width, tick_text, time_ticks
 from yunti.tasks.intervals import SHARES
 from yunti.tasks.metrics import Metric
-from yunti.words.units import number_text, seconds_text
+from yunti.words.units import seconds_text
 
 PANELS = 3  # in a line
 UNBOUNDED_SECONDS = 1e8  # a budget beyond three years is none
@@ -96,7 +96,7 @@ def _scale(axes: Axes, metric: Metric, seconds: Any, errors: Any) -> None:
     times = time_ticks(*axes.get_xlim())
     axes.set_xticks([place for place, _ in times], [name for _, name in times], minor=False)
     ticks = error_ticks(low, high)
-    axes.set_yticks(ticks, [number_text(metric.as_error(each)) for each in ticks])
+    axes.set_yticks(ticks, [tick_text(metric.as_error(each)) for each in ticks])
     axes.minorticks_off()
     axes.grid(axis="y")
     axes.spines["left"].set_visible(False)
@@ -185,11 +185,9 @@ def _panel(axes: Axes, material: Material, rung: RungRecord, ahead: Sequence[Nex
     if rung.forecast is not None:
         _band(axes, rung.forecast)
         sizes.append(rung.forecast.rows)
-    reached = rung.forecast.outcome if rung.forecast and rung.forecast.outcome is not None else None
-    reached = rung.score.valid if reached is None and rung.score else reached
-    if reached is not None:
-        axes.plot([rows], [reached], "o", color=INK, markersize=6.5, zorder=6)
-        sizes.append(rows)
+    if (reached := _reached(rung, rows)) is not None:
+        axes.plot(*reached, "o", color=INK, markersize=6.5, zorder=6)
+        sizes.append(reached[0])
     if ahead and rung.score:
         _ahead(axes, material.metric, rung.score.valid, rows, ahead)
         sizes += [step.rows or rows for step in ahead]
@@ -202,6 +200,13 @@ def _panel(axes: Axes, material: Material, rung: RungRecord, ahead: Sequence[Nex
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(spoken("report.axis.rows"))
     axes.set_title(rung.name, loc="left", fontsize=USUAL, fontweight="bold", pad=12, x=-0.02)
+
+
+def _reached(rung: RungRecord, rows: int) -> tuple[int, float] | None:
+    """Return how many rows a rung was trained on in the end and its score, if it was."""
+    if rung.forecast is not None and rung.forecast.outcome is not None:
+        return rung.forecast.rows, rung.forecast.outcome
+    return None if rung.score is None else (rows, rung.score.valid)
 
 
 def _band(axes: Axes, forecast: ForecastRecord) -> None:

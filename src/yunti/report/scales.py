@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from yunti.words.units import number_text
+from yunti.words.units import count_text, number_text
 
 _TIMES = (
     *((10.0**power, f"{10**power:g} s") for power in range(-3, 2)),
@@ -58,7 +58,18 @@ def row_ticks(low: float, high: float) -> list[tuple[float, str]]:
         if len(ticks) >= 2:
             break
     ticks = ticks[:: max(1, math.ceil(len(ticks) / 4))]
-    return [(tick, number_text(tick)) for tick in ticks]
+    return [(tick, tick_text(tick)) for tick in ticks]
+
+
+def tick_text(value: float) -> str:
+    """Write a number at a tick, short however large it is.
+
+    Example:
+        >>> tick_text(0.005), tick_text(-2.5e6), tick_text(12000)
+        ('0.005', '−2.5 M', '12,000')
+    """
+    text = number_text(value) if abs(value) < 1e5 else f"{'-' if value < 0 else ''}{count_text(abs(value))}"
+    return text.replace("-", "−")
 
 
 def text_width(text: str, size: float) -> float:

@@ -58,10 +58,12 @@ def verdict(material: Material) -> dict[str, Any]:
 
 
 def _advice(steps: Sequence[NextStep]) -> str:
-    first = next((each for each in steps if each.worth_it and each.kind != "stop"), None)
-    if first is None:
-        return spoken("report.verdict.stop")
-    return spoken("report.verdict.next", action=first.action.rstrip("."))
+    """Name the first step that is worth it; else the first whose cost only the user knows."""
+    for worth, key in ((True, "report.verdict.next"), (None, "report.verdict.maybe")):
+        for each in steps:
+            if each.worth_it is worth and each.kind != "stop":
+                return spoken(key, action=each.action.rstrip("."))
+    return spoken("report.verdict.stop")
 
 
 def _facts(material: Material, shown: RungRecord, places: int) -> list[tuple[str, str, str]]:

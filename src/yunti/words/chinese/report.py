@@ -29,6 +29,7 @@ REPORT: dict[str, str] = {
     "report.verdict.opened": "{rows} 行测试数据只在最后打开了一次。",
     "report.verdict.cost": "训练用时 {seconds}，内存峰值 {memory}。",
     "report.verdict.next": "下一步：{action}。",
+    "report.verdict.maybe": "如果对你来说代价不大，可以：{action}。",
     "report.verdict.stop": "就目前所知，不值得再往上走。",
     "report.verdict.refit": "随后在训练集与验证集合并的 {rows} 行上重新训练。",
     "report.fact.test": "测试集",

@@ -31,6 +31,7 @@ REPORT: dict[str, str] = {
     "report.verdict.opened": "The {rows:,} test {rows:row was|rows were} opened once, at the end.",
     "report.verdict.cost": "Training it took {seconds} and at most {memory} of memory.",
     "report.verdict.next": "What to do next: {action:said}.",
+    "report.verdict.maybe": "What could help, if it costs you little: {action:said}.",
     "report.verdict.stop": "Going on is not worth it, by all that is known here.",
     "report.verdict.refit": "It was then trained anew on {rows:,} rows, training and validation together.",
     "report.fact.test": "test rows",
