@@ -58,7 +58,7 @@ def _ladder(material: Material) -> dict[str, Any]:
     metric = metric_label(material.record.task.metric)
     ladder_note = spoken("report.note.ladder", metric=metric, rows=split.valid)
     quality_note = spoken("report.note.quality", metric=metric)
-    curves_note = spoken("report.note.curves")
+    curves_note = spoken("report.note.curves", metric=metric)
     return {
         "ladder": sections.ladder(material),
         "ladder_note": ladder_note,

@@ -63,7 +63,7 @@ REPORT: dict[str, str] = {
     "report.note.quality": "Each rung's {metric} against the seconds that its training took, both on "
     "logarithmic axes. Filled points are on the Pareto front: no other rung is both cheaper and better. "
     "Vertical lines are 95 % intervals; the ring marks the rung that is shown above.",
-    "report.note.curves": "Open points: scores on growing parts of the training rows, with their standard "
+    "report.note.curves": "Open points: {metric} on growing parts of the training rows, with their standard "
     "errors. The band is the forecast with its 90 % interval, the filled point what was reached on all rows; "
     "beyond it, what more rows would bring.",
     "report.note.expected": "Forecasts that were made before the rungs were trained, with 90 % intervals, and "
