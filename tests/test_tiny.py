@@ -41,10 +41,16 @@ def test_climb(climb: yunti.Climb) -> None:
     assert "linear" in str(climb.table())
 
 
+def test_report_and_plot(climb: yunti.Climb, rows: Path) -> None:
+    assert climb.report(rows.parent / "again.html").read_text().startswith("<!DOCTYPE html>")
+    assert climb.plot("quality", rows.parent / "quality.png").axes
+
+
 def test_the_run_folder(climb: yunti.Climb) -> None:
     document = json.loads((climb.folder / "climb.json").read_text())
     assert {"data", "task", "machine", "budget", "rungs", "verdict", "test", "format"} <= set(document)
     assert (climb.folder / "models" / "linear").is_dir()
+    assert (climb.folder / "report.html").is_file()
     assert (climb.folder / "log.jsonl").read_text().count("\n") > 4
 
 
@@ -78,6 +84,8 @@ def test_the_command_line(climb: yunti.Climb, rows: Path, capsys: pytest.Capture
     assert len(out.read_text().splitlines()) == 51
     assert app.run(["evaluate", bundle, str(rows), "--json"]) == 0
     assert set(json.loads(capsys.readouterr().out)["scores"]) >= {"accuracy", "log_loss"}
+    assert app.run(["report", str(climb.folder)]) == 0
+    assert capsys.readouterr().out == f"{climb.folder / 'report.html'}\n"
     assert app.run(["climb", "--resume", str(climb.folder)]) == 0
     assert "chosen" in capsys.readouterr().out
     assert app.run(["climb", "--resume", str(climb.folder), "--json"]) == 0

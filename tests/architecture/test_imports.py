@@ -64,7 +64,14 @@ def test_the_climbing_process_and_the_rungs_files_load_no_training_package() -> 
     assert not loaded & set(HEAVY)
 
 
-@pytest.mark.parametrize("folder", ["data", "tasks", "climbing", "cli"])
+def test_a_report_is_made_without_any_training_package_and_without_pyplot() -> None:
+    modules = ["yunti.report.page", "yunti.report.gallery", "yunti.climbing.reporting"]
+    loaded, _ = modules_after("\n".join(f"import {module}" for module in modules))
+    assert not loaded & set(HEAVY)
+    assert [path for path in FILES for name in imports(path) if name == "matplotlib.pyplot"] == []
+
+
+@pytest.mark.parametrize("folder", ["data", "tasks", "report", "climbing", "cli"])
 def test_torch_stays_out_of_what_must_be_light(folder: str) -> None:
     users = [
         path for path in (SOURCE / folder).rglob("*.py") for name in imports(path) if name.split(".")[0] == "torch"

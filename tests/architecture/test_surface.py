@@ -43,6 +43,7 @@ FLAGS = {
     "rungs": "--task --lang --json",
     "predict": "BUNDLE INPUT -o --out --lang",
     "evaluate": "BUNDLE DATA --lang --json",
+    "report": "RUN -o --out --lang",
     "board": "RUN --port",
 }
 

@@ -49,6 +49,13 @@ MISTAKES = {
         "it must be the run folder of a climb, but it holds no request.json",
     ),
     "a board before the first rung": (["board", "begun"], "it must hold curves, but no rung has begun to train"),
+    "a report of no run": (["report", "absent"], "it must be the run folder of a climb, but there is no such folder"),
+    "a report of another folder": (
+        ["report", "used"],
+        "it must be the run folder of a climb, but it holds no request.json",
+    ),
+    "a report before the data are read": (["report", "begun"], "but there is no climb.json yet"),
+    "a report in no language": (["report", "begun", "--lang", "fr"], "it must be one of en, zh, but 'fr'"),
     "a port that cannot be": (["board", "begun", "--port", "70000"], "invalid value for '--port'"),
     "nothing to predict with": (["predict"], "missing argument 'BUNDLE'"),
 }

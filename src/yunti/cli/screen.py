@@ -38,6 +38,7 @@ from yunti.climbing.events import (
     RungStarted,
     Stage,
 )
+from yunti.climbing.reporting import NAME as REPORT
 from yunti.climbing.state import INTERRUPTED
 from yunti.records import BudgetRecord, ClimbRecord, RefitRecord, RungRecord
 from yunti.words import spoken, told
@@ -229,6 +230,8 @@ def _next_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text]
     if chosen is not None and chosen.bundle is not None:
         bundle = str(folder / chosen.bundle)
         yield from hung(spoken("label.bundle"), bundle, width)
+        if (folder / REPORT).is_file():
+            yield from hung(spoken("label.report"), str(folder / REPORT), width)
         yield command(
             spoken("label.next"), f"yunti predict {shlex.quote(bundle)} {_new_source(record.data.source)} -o out.csv"
         )

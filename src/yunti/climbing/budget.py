@@ -16,6 +16,7 @@ from yunti.words import say
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 START_SECONDS = 1.5  # a process that imports scikit-learn and opens the dataset
 TORCH_START_SECONDS = 4.0  # one that also imports torch and builds a network
+REPORT_SECONDS = 1.5  # importing the drawing packages and drawing the report
 PILOT_START_SECONDS = 2.0  # a training on a small part of the rows: encoding and measuring, whatever the rows
 MORE = 0.25  # of its share is lent to a rung: most use less than theirs, and the last inherit it
 AMPLE = 1.5  # times what they need stays with the rungs to come when one borrows
@@ -136,7 +137,7 @@ def _filled(keep: Sequence[Rung], spec: Spec, seconds: float, needed: Callable[[
 
 
 def reserve_seconds(budget: float, test_rows: int, slowest_per_1000: float) -> float:
-    """Seconds to keep for the end: loading the chosen model, predicting the test rows once, the intervals, and writing.
+    """Seconds to keep for the end: loading the chosen model, predicting the test rows once, intervals, and the report.
 
     Args:
         budget: the whole budget in seconds.
@@ -144,4 +145,4 @@ def reserve_seconds(budget: float, test_rows: int, slowest_per_1000: float) -> f
         slowest_per_1000: prediction seconds per 1,000 rows of the slowest rung that may be chosen.
     """
     predict = 1.5 * slowest_per_1000 * test_rows / 1000
-    return min(0.4 * budget, TORCH_START_SECONDS + 0.02 * budget + predict)
+    return min(0.4 * budget, TORCH_START_SECONDS + REPORT_SECONDS + 0.02 * budget + predict)

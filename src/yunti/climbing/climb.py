@@ -15,6 +15,7 @@ from yunti.climbing.conclude import conclude
 from yunti.climbing.events import Finished, Prepared, RungSaid, Stage, Tell
 from yunti.climbing.forecast.worth import parse_price
 from yunti.climbing.listen import Listeners
+from yunti.climbing.reporting import plot, write, write_if_possible
 from yunti.climbing.request import Request, from_settings, names, seconds_or_none
 from yunti.climbing.run import RunFolder
 from yunti.climbing.state import INTERRUPTED, State
@@ -28,6 +29,8 @@ from yunti.tasks.task import infer_task
 from yunti.words import say
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from yunti.bundle.bundle import Bundle
 
 
@@ -213,6 +216,9 @@ def _go(run: RunFolder, dataset: Dataset, record: ClimbRecord, began: float, tel
                 tell(RungSaid(rungs[0].name, f"interrupted; `yunti train --resume {run.path}` goes on"))
             raise
         conclude(state, rungs, open_test=False)
+    if unfinished := write_if_possible(run, state.record):
+        tell(RungSaid("report", unfinished))
+    state.save()
     tell(Finished(state.record))
     return Climb(run.path, state.record)
 
@@ -295,6 +301,32 @@ class Climb:
         for name in (each.name for each in fields(Cost)):
             columns[name] = [getattr(rung.cost, name, None) for rung in rungs]
         return pa.table(columns)
+
+    def plot(self, name: str = "quality", path: str | Path | None = None) -> Figure:
+        """Draw a figure of the report.
+
+        Args:
+            name: "quality", "curves", "budget", "confusion", "calibration", "predicted" or "residuals".
+            path: where to write it too; ends in .png, .svg or .pdf.
+
+        Returns:
+            The figure, which matplotlib can change and write.
+
+        Raises:
+            OptionError: there is no such figure, the climb has no numbers for it, or the file cannot be written.
+        """
+        return plot(RunFolder(self.folder), self.record, name, path)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the report, one HTML file, and return its path.
+
+        Args:
+            path: where to; `report.html` in the run folder if not given.
+
+        Raises:
+            OptionError: the file cannot be written.
+        """
+        return write(RunFolder(self.folder), self.record, path)
 
     def __repr__(self) -> str:
         return f"Climb({str(self.folder)!r}: {self.verdict.reason})"

@@ -3,6 +3,7 @@
 request.json     what was asked         climb.json      every number
 prepared/        the dataset            outcomes/RUNG/  a rung's record, its validation predictions, its output
 models/RUNG/     bundles                log.jsonl       every event
+report.html      everything on one page
 tensorboard/     scalars a rung         quarantine.jsonl  rows that could not be read
 .lock            held by the process at work here
 """

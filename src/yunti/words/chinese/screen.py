@@ -14,6 +14,7 @@ SCREEN = {
     "label.test": "测试",
     "label.time": "用时",
     "label.bundle": "模型包",
+    "label.report": "报告",
     "label.next": "下一步",
     "label.go on": "继续",
     "label.score": "分数",

@@ -14,6 +14,7 @@ SCREEN = {
     "label.test": "test",
     "label.time": "time",
     "label.bundle": "bundle",
+    "label.report": "report",
     "label.next": "next",
     "label.go on": "go on",
     "label.score": "score",

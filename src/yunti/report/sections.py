@@ -1,0 +1,294 @@
+"""What the report says about the climb: verdict, ladder, forecasts, next steps, data, time, and how to repeat it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from yunti.records import ClimbRecord, Cost, ForecastRecord, NextStep, RungRecord, Severity
+from yunti.report.cells import DASH, Grid, bar, between, energy_text, gain_text, score_cell, share_text
+from yunti.report.command import command_line
+from yunti.report.figures import UNBOUNDED_SECONDS, least_error, part_label, spent
+from yunti.report.material import Material, metric_label
+from yunti.words import spoken, told
+from yunti.words.units import bytes_text, count_text, decimals_for, score_text, seconds_text
+
+SEVERITIES: tuple[Severity, ...] = ("broken", "left out", "warning", "note")
+MOST_COLUMNS = 400  # `climb.json` has them all
+MOST_FINDINGS = 200
+
+
+def decimals_of(record: ClimbRecord) -> int:
+    """Say how many decimals the scores of a climb deserve."""
+    return decimals_for((each.score.low, each.score.high) for each in record.rungs if each.score)
+
+
+def verdict(material: Material) -> dict[str, Any]:
+    """Say what was chosen, how good it is, what it cost and what to do next."""
+    record, shown = material.record, material.shown
+    if shown is None or shown.score is None:
+        return {"lead": spoken("report.verdict.none"), "sentences": [], "facts": []}
+    metric, places = metric_label(record.task.metric), decimals_of(record)
+    test = record.test if record.test is not None and record.test.rung == shown.name else None
+    score = shown.score
+    values = (test.score, test.low, test.high) if test else (score.valid, score.low, score.high)
+    which = "test" if test else "valid" if record.data.split.test else "no test"
+    key = f"report.verdict.{which}" if record.verdict else "report.verdict.open"
+    sentences = []
+    if record.verdict is not None:
+        sentences.append(told(record.verdict.reason))
+        refit = record.verdict.refit
+        if refit is not None and refit.rows:
+            sentences.append(spoken("report.verdict.refit", rows=refit.rows))
+    if test is not None and record.data.split.test:
+        sentences.append(spoken("report.verdict.opened", rows=record.data.split.test))
+    if shown.cost is not None:
+        cost = {"seconds": seconds_text(shown.cost.train_seconds), "memory": bytes_text(shown.cost.peak_memory_bytes)}
+        sentences.append(spoken("report.verdict.cost", **cost))
+    if record.verdict is not None and record.verdict.next:
+        sentences.append(_advice(record.verdict.next))
+    return {
+        "lead": spoken(key, rung=shown.name, metric=metric, score=score_cell(*values, places)),
+        "sentences": sentences,
+        "facts": _facts(material, shown, places),
+    }
+
+
+def _advice(steps: Sequence[NextStep]) -> str:
+    """Name the first step that is worth it; else the first whose cost only the user knows."""
+    for worth, key in ((True, "report.verdict.next"), (None, "report.verdict.maybe")):
+        for each in steps:
+            if each.worth_it is worth and each.kind != "stop":
+                return spoken(key, action=each.action.rstrip("."))
+    return spoken("report.verdict.stop")
+
+
+def _facts(material: Material, shown: RungRecord, places: int) -> list[tuple[str, str, str]]:
+    """Give the numbers that stand under the verdict: name, value, and what belongs to it."""
+    record, facts = material.record, []
+
+    def scored(key: str, value: float, low: float, high: float) -> tuple[str, str, str]:
+        ends = {"low": score_text(low, places), "high": score_text(high, places)}
+        return spoken(key), score_text(value, places), spoken("report.fact.interval", **ends)
+
+    if record.test is not None and record.test.rung == shown.name:
+        facts.append(scored("report.fact.test", record.test.score, record.test.low, record.test.high))
+    if shown.score is not None:
+        facts.append(scored("report.fact.valid", shown.score.valid, shown.score.low, shown.score.high))
+    if shown.cost is not None:
+        facts.append((spoken("report.fact.time"), seconds_text(shown.cost.train_seconds), ""))
+        facts.append((spoken("report.fact.memory"), bytes_text(shown.cost.peak_memory_bytes), ""))
+        facts.append((spoken("report.fact.energy"), energy_text(shown.cost.energy_wh), ""))
+    allowed = ""
+    if record.budget.seconds < UNBOUNDED_SECONDS:
+        allowed = spoken("report.fact.of budget", seconds=seconds_text(record.budget.seconds))
+    facts.append((spoken("report.fact.spent"), seconds_text(record.budget.spent_seconds), allowed))
+    return facts
+
+
+def ladder(material: Material) -> dict[str, Any]:
+    """Give every rung with its score, its costs, or why it has none."""
+    record, places = material.record, decimals_of(material.record)
+    scores = [each.score for each in record.rungs if each.score]
+    floor = least_error(material, [each for each in record.rungs if each.score])
+
+    def depth(score: float) -> float:
+        """Place a score on the logarithmic scale of errors on which rungs near the top can be told apart."""
+        return -math.log(max(floor, material.metric.as_error(score)))
+
+    ends = [depth(end) for each in scores for end in (each.low, each.high)] or [0.0, 1.0]
+    scale = (min(ends), max(ends))
+    rows, era = [], ""
+    for rung in record.rungs:
+        score = bars = ""
+        if rung.score is not None:
+            found = rung.score
+            score = score_cell(found.valid, found.low, found.high, places)
+            words = {"low": score_text(found.low, places), "high": score_text(found.high, places)}
+            label = spoken("report.label.interval", score=score_text(found.valid, places), **words)
+            bars = bar(depth(found.valid), (depth(found.low), depth(found.high)), scale, label)
+        rows.append(
+            {
+                "era": spoken(f"report.era.{rung.era}") if rung.era != era else "",
+                "name": rung.name,
+                "chosen": record.verdict is not None and record.verdict.chosen == rung.name,
+                "status": rung.status,
+                "status_label": spoken(f"report.status.{rung.status}"),
+                "reason": told(rung.reason),
+                "bar": bars,
+                "score": score,
+                "costs": _costs(rung.cost),
+            }
+        )
+        era = rung.era
+    return {"rows": rows, "metric": metric_label(record.task.metric)}
+
+
+def _costs(cost: Cost | None) -> tuple[str, ...]:
+    if cost is None:
+        return ()
+    return (
+        seconds_text(cost.train_seconds),
+        bytes_text(cost.peak_memory_bytes),
+        count_text(cost.parameters),
+        bytes_text(cost.bytes),
+        energy_text(cost.energy_wh),
+    )
+
+
+def expected(material: Material) -> Grid | None:
+    """Lay each forecast beside what came of it."""
+    rungs = [each for each in material.record.rungs if each.forecast is not None]
+    if not rungs:
+        return None
+    names = ("rung", "basis", "expected", "reached", "inside", "expected seconds", "taken", "chance", "decision")
+    rows = [_expected_row(material, each, each.forecast) for each in rungs if each.forecast is not None]
+    return Grid(tuple(spoken(f"report.column.{name}") for name in names), rows, frozenset({2, 3, 5, 6, 7}))
+
+
+def _expected_row(material: Material, rung: RungRecord, forecast: ForecastRecord) -> tuple[Any, ...]:
+    places = decimals_of(material.record)
+    known = forecast.median is not None and forecast.low is not None and forecast.high is not None
+    expected_score: Any = Markup('<span class="why">{}</span>').format(
+        spoken("report.refused", reason=forecast.refused)
+    )
+    inside = spoken("report.inside.unknown")
+    if known:
+        expected_score = score_cell(forecast.median or 0.0, forecast.low or 0.0, forecast.high or 0.0, places)
+    if forecast.outcome is not None:
+        within = known and (forecast.low or 0.0) <= forecast.outcome <= (forecast.high or 0.0)
+        inside = spoken("report.yes" if within else "report.no") if known else DASH
+    seconds = DASH if forecast.seconds is None else seconds_text(forecast.seconds)
+    if forecast.seconds is not None and forecast.seconds_low is not None and forecast.seconds_high is not None:
+        seconds += f" ({between(seconds_text(forecast.seconds_low), seconds_text(forecast.seconds_high))})"
+    return (
+        Markup("<b>{}</b>").format(rung.name),
+        _basis(forecast.basis),
+        expected_score,
+        DASH if forecast.outcome is None else score_text(forecast.outcome, places),
+        inside,
+        seconds,
+        DASH if forecast.outcome_seconds is None else seconds_text(forecast.outcome_seconds),
+        share_text(forecast.chance),
+        spoken("report.decision.train" if forecast.worth_it else "report.decision.leave"),
+    )
+
+
+def _basis(basis: str) -> Any:
+    if not basis:
+        return DASH
+    label = spoken(f"report.basis.{basis}")
+    return Markup('<span class="tag">{}</span>').format(label) if basis == "prior" else label
+
+
+def next_steps(material: Material) -> Grid | None:
+    """Lay out what could be done next, what it would bring and what it costs."""
+    steps = () if material.record.verdict is None else material.record.verdict.next
+    if not steps:
+        return None
+    worth = {True: "report.yes", False: "report.no", None: "report.worth.unknown"}
+    metric = material.record.task.metric
+    rows = [
+        (
+            told(each.action),
+            DASH if each.kind == "stop" else gain_text(metric, each.gain, each.low, each.high),
+            share_text(each.chance),
+            seconds_text(each.cost_seconds) if each.cost_seconds else DASH,
+            spoken(worth[each.worth_it]),
+            _basis(each.basis),
+        )
+        for each in steps
+    ]
+    names = ("action", "gain", "chance", "cost", "worth", "basis")
+    marks = frozenset(place for place, each in enumerate(steps) if each.worth_it and each.kind != "stop")
+    return Grid(tuple(spoken(f"report.column.{name}") for name in names), rows, frozenset({1, 2, 3}), marks)
+
+
+def has_prior(material: Material) -> bool:
+    """Say whether a number comes from other data."""
+    record = material.record
+    steps = () if record.verdict is None else record.verdict.next
+    forecasts = [each.forecast.basis for each in record.rungs if each.forecast]
+    return "prior" in [*forecasts, *(each.basis for each in steps)]
+
+
+def limit(material: Material) -> dict[str, Any] | None:
+    """Say what holds the score back."""
+    found = None if material.record.verdict is None else material.record.verdict.limit
+    if found is None:
+        return None
+    sentences = [told(found.reason)]
+    if found.noise_floor is not None:
+        sentences.append(spoken("report.limit.floor", share=f"{100 * found.noise_floor:.1f} %"))
+    if found.disagreements:
+        sentences.append(spoken("report.limit.disagreements", rows=found.disagreements))
+    return {"what": spoken(f"report.limit.{found.what}"), "sentences": sentences}
+
+
+def data(material: Material) -> dict[str, Any]:
+    """Say how the data were read, divided and understood, and what was found in them."""
+    found = material.record.data
+    split = found.split
+    sizes = {"train": split.train, "valid": split.valid, "test": split.test}
+    sentences = [spoken("report.data.rows", source=found.source, rows=found.rows, **sizes)]
+    if split.how:
+        sentences.append(spoken("report.data.split", how=split.how))
+    ordered = [each for severity in SEVERITIES for each in found.findings if each.severity == severity]
+    findings = [
+        (each.severity.replace(" ", "-"), spoken(f"report.severity.{each.severity}"), told(each.message))
+        for each in ordered[:MOST_FINDINGS]
+    ]
+    names = ("column", "kind", "role", "evidence")
+    rows: list[tuple[Any, ...]] = [
+        (each.name, spoken(f"report.kind.{each.kind}"), spoken(f"report.role.{each.role}"), told(each.evidence))
+        for each in found.columns[:MOST_COLUMNS]
+    ]
+    if len(found.columns) > MOST_COLUMNS:
+        rows.append((spoken("report.value.more", count=len(found.columns) - MOST_COLUMNS), "", "", ""))
+    grid = Grid(tuple(spoken(f"report.column.{name}") for name in names), rows)
+    return {"sentences": sentences, "findings": findings, "columns": grid, "count": len(found.columns)}
+
+
+def time_spent(material: Material) -> Grid | None:
+    """Lay out where the seconds went."""
+    parts = spent(material)
+    total = sum(seconds for _, seconds in parts)
+    if not parts or total <= 0:
+        return None
+    rows: list[tuple[Any, ...]] = [
+        (part_label(name), seconds_text(seconds), share_text(seconds / total)) for name, seconds in parts
+    ]
+    names = ("part", "seconds", "share")
+    return Grid(tuple(spoken(f"report.column.{name}") for name in names), rows, frozenset({1, 2}))
+
+
+def again(material: Material) -> dict[str, Any]:
+    """Say how to do the same climb again."""
+    record, settings, machine = material.record, material.record.settings, material.record.machine
+    parts = [str(machine["processor"])] if machine.get("processor") else []
+    if machine.get("cores"):
+        parts.append(spoken("report.again.cores", cores=machine["cores"]))
+    if machine.get("memory_bytes"):
+        parts.append(bytes_text(machine["memory_bytes"]))
+    if machine.get("device"):
+        parts.append(spoken("report.again.device", device=machine["device"]))
+    parts += [str(machine["system"])] if machine.get("system") else []
+    parts += [f"Python {machine['python']}"] if machine.get("python") else []
+    facts = [
+        (spoken("report.again.version"), f"yunti {record.yunti}"),
+        (spoken("report.again.seed"), str(settings.get("seed", 0))),
+        (spoken("report.again.machine"), ", ".join(parts)),
+        (spoken("report.again.date"), record.created.replace("T", " ")),
+    ]
+    if record.budget.seconds < UNBOUNDED_SECONDS:
+        reason = f" ({told(record.budget.reason)})" if record.budget.reason else ""
+        facts.insert(2, (spoken("report.again.budget"), seconds_text(record.budget.seconds) + reason))
+    notes = [spoken("report.note.again")]
+    if not settings.get("source"):
+        notes.append(spoken("report.note.memory"))
+    elif not str(settings["source"]).startswith("sample:"):
+        notes.append(spoken("report.note.cwd"))
+    return {"command": command_line(settings), "facts": [each for each in facts if each[1]], "notes": notes}
