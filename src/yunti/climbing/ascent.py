@@ -149,7 +149,7 @@ class Ascent:
     def _foresee(self, rung: Rung, share: float = math.inf) -> ForecastRecord:
         """Forecast what a rung that was tried on parts of the rows will bring, against the best rung there is now."""
         known, seen = self._known(rung, min(share, self.state.left())), self.state.run.points(rung.name)
-        return outlook(seen.points, known, seen.recipe_seconds)
+        return outlook(seen.points, known, seen.recipe_seconds, seen.row_bytes)
 
     def _guess(self, rung: Rung, share: float) -> ForecastRecord | None:
         """Note what a rung is expected to bring by what it did on other data; None where nothing is known."""

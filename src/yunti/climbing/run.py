@@ -52,10 +52,12 @@ class Points:
     Args:
         points: of the learning curve.
         recipe_seconds: that a network's whole recipe takes on all rows at the pace that was seen; None where unknown.
+        row_bytes: of memory that each further training row takes.
     """
 
     points: tuple[Point, ...] = ()
     recipe_seconds: float | None = None
+    row_bytes: float = 0.0
 
 
 @final

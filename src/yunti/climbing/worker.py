@@ -13,28 +13,27 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from yunti.bundle.format import About, save_bundle
-from yunti.climbing.budget import PILOT_START_SECONDS
-from yunti.climbing.run import Part, Points, RunFolder
+from yunti.climbing.job import Job, Send, check, scored
+from yunti.climbing.parts import train_on_parts
+from yunti.climbing.run import RunFolder
 from yunti.climbing.supervise import Act
 from yunti.data.dataset import Dataset, open_dataset
 from yunti.data.table import Table
-from yunti.devices import energy_wh, peak_memory_bytes, place_of, resting_memory_bytes
-from yunti.errors import RungError, YuntiError
+from yunti.devices import energy_wh, peak_memory_bytes, place_of
+from yunti.errors import YuntiError
 from yunti.ladders.find import find_rung
 from yunti.ladders.rung import Rung
-from yunti.models.contract import Model, Size, Watch
+from yunti.models.contract import Model, Size
 from yunti.models.settings import settings_from
-from yunti.records import Cost, Point, RefitRecord, RungRecord, Score, TestRecord, from_json, to_json, write_atomic
-from yunti.specs import Spec, TaskSpec
+from yunti.records import Cost, RefitRecord, RungRecord, TestRecord, from_json, to_json, write_atomic
 from yunti.tasks.intervals import interval
 from yunti.tasks.task import score, scores
 from yunti.training import refit, train
@@ -42,51 +41,8 @@ from yunti.words import say
 
 PROBE_ROWS = 8
 TIMED_ROWS = 1000
-REPORT_SECONDS = 0.2
 FINISH_SHARE, FINISH_SECONDS = 0.06, 1.0  # of a rung's share: kept for predicting, measuring and writing the bundle
-CHEAP_SHARE = 0.25  # of its share: a rung that needs no more is not tried on more parts
 MOST_TO_FINISH = 0.15  # of a small share
-
-Send = Callable[[dict[str, Any]], None]
-
-
-@final
-@dataclass(frozen=True)
-class Job:
-    """What a worker is told.
-
-    Args:
-        folder: the run folder.
-        rung: the rung's name.
-        task: what is asked.
-        seconds: its share of the budget.
-        began: `time.monotonic()` at which the process was started: imports count as its time too.
-        seed: the climb's seed.
-        device: where networks run.
-        pretrained: the pretrained model that was given, if one.
-        members: for a rung that combines others: the trained ones; or its members that are to be trained anew.
-        settings: what was set by hand for the rung.
-        token: tells the starts of a group of processes apart.
-        act: train the rung; train it on parts of the rows, before that or after it; train the chosen one anew on
-            training and validation rows; or open the test rows for it.
-        parts: numbers of rows to train on, growing.
-        whole_seconds: of all rows, of which every part gets its share.
-    """
-
-    folder: str
-    rung: str
-    task: TaskSpec
-    seconds: float
-    began: float
-    seed: int
-    device: str
-    pretrained: str | None = None
-    members: tuple[str, ...] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    token: str = ""
-    act: Act = "train"
-    parts: tuple[int, ...] = ()
-    whole_seconds: float = 0.0
 
 
 def main() -> int:
@@ -111,8 +67,8 @@ def train_rung(job: Job, send: Send) -> None:
     run = RunFolder(Path(job.folder))
     dataset = open_dataset(run.prepared)
     rung = find_rung(job.task.name, job.rung)
-    spec = Spec(dataset.columns, job.task, len(dataset.train), job.seed, job.device, job.pretrained)
-    watch = Watch(job.began + job.seconds - _seconds_to_finish(job), _reporter(send), _speaker(send))
+    spec = job.spec(dataset)
+    watch = job.watch(send, job.seconds - _seconds_to_finish(job))
     home = run.checkpoints(rung.name)
     if rung.combines:
         from yunti.climbing.combine import combine
@@ -134,7 +90,7 @@ def train_rung(job: Job, send: Send) -> None:
             return  # the first process predicts, measures and writes
     fit_seconds = time.monotonic() - job.began
     predictions = predictions if rung.combines else model.predict(dataset.valid.table)
-    _check(predictions, rung)
+    check(predictions, rung)
     cost = _cost(model, fit_seconds, _predict_seconds(model, dataset.valid.table))
     if rung.combines:
         cost = with_members(cost, [run.rung_record(name) for name in model.plan["weights"]])
@@ -144,7 +100,7 @@ def train_rung(job: Job, send: Send) -> None:
         era=rung.era,
         status="stopped" if stopped else "done",
         reason=stopped or str(model.plan.get("shortened", "")),
-        score=_score(job, dataset, predictions),
+        score=scored(job, dataset, predictions),
         cost=cost,
         bundle=f"models/{rung.name}",
         scores=scores(job.task, dataset.valid.target, predictions),
@@ -157,87 +113,6 @@ def train_rung(job: Job, send: Send) -> None:
     shutil.rmtree(home, ignore_errors=True)
 
 
-def train_on_parts(job: Job, send: Send) -> None:
-    """Train a rung on growing parts of the training rows, and leave the points of its learning curve.
-
-    Each part gets the share of the time that its rows are of all, as the whole training would give it or gave it, and
-    what it takes to begin. A part that is too small for the rung leaves no point.
-    """
-    run = RunFolder(Path(job.folder))
-    dataset = open_dataset(run.prepared)
-    rung = find_rung(job.task.name, job.rung)
-    kind: Part = "pilot" if job.act == "pilot" else "curve"
-    send({"fraction": 0.0})
-    watch = Watch(job.began + job.seconds, _reporter(send), _speaker(send))
-    points: list[Point] = []
-    loaded = 0
-    for place, rows in enumerate(job.parts):
-        resting = resting_memory_bytes()
-        if place == 1:
-            loaded = resting  # with all libraries, without data; what later parts find left behind is not theirs
-        began = time.monotonic()
-        done = sum(job.parts[:place]) / sum(job.parts)
-        seconds = PILOT_START_SECONDS + job.whole_seconds * rows / len(dataset.train)
-        part = Beginning(watch.part(done, done + rows / sum(job.parts), seconds))
-        model = rung.build(Spec(dataset.columns, job.task, rows, job.seed, job.device, job.pretrained), Size())
-        try:
-            train(model, dataset.train.take(slice(0, rows)), dataset.valid, part.watch, settings_from([]), None)
-        except RungError as error:
-            watch.say(say("climb.no pilot", rows=rows, error=error))
-            continue
-        predictions = model.predict(dataset.valid.table)
-        _check(predictions, rung)
-        scored = _score(job, dataset, predictions)
-        stderr = (scored.high - scored.low) / (2 * 1.96)
-        took = round(time.monotonic() - began, 3)
-        peak = peak_memory_bytes() if place == 0 else loaded + peak_memory_bytes() - resting
-        points.append(Point(rows, scored.valid, stderr, took, peak, round(part.seconds, 3)))
-        recipe_seconds = _recipe_seconds(model, rung, job, dataset, took - part.seconds)
-        run.save_points(rung.name, Points(tuple(points), recipe_seconds), kind)
-        if kind == "pilot" and took * len(dataset.train) / rows < CHEAP_SHARE * job.whole_seconds:
-            return  # it is so cheap that it is trained at once
-
-
-def _recipe_seconds(model: Model, rung: Rung, job: Job, dataset: Dataset, learning: float) -> float | None:
-    """Return the seconds that a network's whole recipe takes on all rows at the pace of a pilot; None for others.
-
-    Networks see the rows of small data more often, so that their time does not grow with the rows; and a pilot at a
-    smaller width tells nothing of the pace at full width.
-    """
-    if not rung.needs_torch or "steps_taken" not in model.plan or "dial" in model.plan:
-        return None
-    from yunti.models.network import Network
-    from yunti.training.config import full_steps
-
-    whole = rung.build(
-        Spec(dataset.columns, job.task, len(dataset.train), job.seed, job.device, job.pretrained), Size()
-    )
-    if not isinstance(whole, Network):
-        return None
-    whole.prepare(dataset.train.take(slice(0, job.parts[0])))
-    return full_steps(whole.recipe, len(dataset.train)) * learning / max(1, model.plan["steps_taken"])
-
-
-@final
-class Beginning:
-    """Measures how long a training takes before it first reports that it learns: reading, the first step, compilation.
-
-    Args:
-        watch: the training's own.
-    """
-
-    def __init__(self, watch: Watch) -> None:
-        self.seconds = 0.0
-        began = time.monotonic()
-
-        def report(fraction: float, numbers: dict[str, float]) -> None:
-            if not self.seconds and numbers and numbers.get("step", 1) >= 1:
-                self.seconds = time.monotonic() - began
-            watch.report(fraction, numbers)
-
-        self.watch = replace(watch, report=report)
-
-
 def refit_rung(job: Job, send: Send) -> None:
     """Train the chosen rung anew on training and validation rows together, and put its bundle in place of the first."""
     from yunti.bundle.bundle import load_bundle
@@ -246,7 +121,7 @@ def refit_rung(job: Job, send: Send) -> None:
     dataset = open_dataset(run.prepared)
     bundle = load_bundle(run.model(job.rung))
     rows = dataset.both()
-    watch = Watch(job.began + job.seconds - _seconds_to_finish(job), _reporter(send), _speaker(send))
+    watch = job.watch(send, job.seconds - _seconds_to_finish(job))
     send({"fraction": 0.0})
     began = time.monotonic()
     home = run.checkpoints(f"{job.rung}-refit")
@@ -259,7 +134,7 @@ def refit_rung(job: Job, send: Send) -> None:
         refit(bundle.model, rows, watch, settings_from(job.settings.items()), home)
     seconds = round(time.monotonic() - began, 3)
     probe = dataset.valid.table.take(slice(0, PROBE_ROWS))
-    _check(bundle.model.predict(probe), find_rung(job.task.name, job.rung))
+    check(bundle.model.predict(probe), find_rung(job.task.name, job.rung))
     about = replace(
         bundle.about,
         rung={**bundle.about.rung, "plan": bundle.model.plan},
@@ -291,23 +166,12 @@ def _seconds_to_finish(job: Job) -> float:
     return min(MOST_TO_FINISH * job.seconds, FINISH_SECONDS + FINISH_SHARE * job.seconds)
 
 
-def _check(predictions: NDArray[Any], rung: Rung) -> None:
-    if not np.isfinite(predictions).all():
-        raise RungError(rung.name, "its predictions must be finite", "some are not", "the rung is set aside")
-
-
 def _predict_seconds(model: Model, table: Table) -> float:
     rows = min(len(table), TIMED_ROWS)
     part = table.take(slice(0, rows))
     began = time.perf_counter()
     model.predict(part)
     return (time.perf_counter() - began) * 1000 / rows
-
-
-def _score(job: Job, dataset: Dataset, predictions: NDArray[Any]) -> Score:
-    target, clusters = dataset.valid.target, dataset.valid.groups
-    low, high = interval(job.task, target, predictions, seed=job.seed, clusters=clusters)
-    return Score(job.task.metric, score(job.task, target, predictions), low, high)
 
 
 def _save(run: RunFolder, rung: Rung, model: Model, dataset: Dataset, record: RungRecord) -> int:
@@ -355,23 +219,6 @@ def with_members(cost: Cost, members: Sequence[RungRecord | None]) -> Cost:
         train_flops=cost.train_flops + sum(each.train_flops for each in costs),
         energy_wh=cost.energy_wh + sum(each.energy_wh for each in costs),
     )
-
-
-def _reporter(send: Send) -> Callable[[float, dict[str, float]], None]:
-    last = 0.0
-
-    def report(fraction: float, numbers: dict[str, float]) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= REPORT_SECONDS or "valid" in numbers or fraction >= 1:
-            last = now
-            send({"fraction": fraction, "numbers": {name: float(value) for name, value in numbers.items()}})
-
-    return report
-
-
-def _speaker(send: Send) -> Callable[[str], None]:
-    return lambda sentence: send({"said": sentence})
 
 
 def _write(pipe: Any, message: dict[str, Any]) -> None:

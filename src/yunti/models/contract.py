@@ -133,6 +133,14 @@ class Model(ABC):
     def plan(self) -> dict[str, Any]:
         """What was derived (sizes, rates, epochs, regularisation) and why: plain JSON values for people to read."""
 
+    def row_bytes(self, table: Table) -> float:
+        """Return the bytes of memory that each further training row takes while a model like this one fits.
+
+        Args:
+            table: some rows, from which it is found once the model was fitted.
+        """
+        return 0.0
+
     @abstractmethod
     def parts(self) -> Parts:
         """Return the whole learned state."""

@@ -188,6 +188,11 @@ class Network(Model):
         """Return the arrays of these rows, as the encoder gives them."""
         return self.reader.encode(table)
 
+    def row_bytes(self, table: Table) -> float:
+        """Return the bytes of a row as it is encoded."""
+        values = self.encode(table).values()
+        return sum((each.values if isinstance(each, Ragged) else each).nbytes for each in values) / max(1, len(table))
+
     def batch(self, encoded: Encoded, rows: NDArray[np.int64]) -> Batch:
         """Return these rows as tensors; those of different length are padded, with `<name>.mask` true on real steps."""
         batch: Batch = {}

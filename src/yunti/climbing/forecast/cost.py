@@ -66,10 +66,20 @@ def seconds_at(
     return Seconds(median, low, high, min(before, median))
 
 
-def memory_at(points: Sequence[Point], rows: int) -> int | None:
-    """Forecast the peak memory of a training, as `seconds_at` does its seconds."""
-    found = _line(points, [float(point.peak_memory_bytes) for point in points], rows)
-    return None if found is None else round(found)
+def memory_at(points: Sequence[Point], rows: int, row_bytes: float) -> int | None:
+    """Forecast the peak memory of a training: that of the largest pilot, and what further rows take.
+
+    A line through the pilots would not do: what libraries and buffers hold comes and goes by more than small parts of
+    the rows take.
+
+    Args:
+        points: pilots.
+        rows: of the whole training.
+        row_bytes: that each further row takes, as the model knows it.
+    """
+    if not points:
+        return None
+    return round(points[-1].peak_memory_bytes + row_bytes * (rows - points[-1].rows))
 
 
 def energy_at(seconds: float, cheap: Sequence[RungRecord]) -> float | None:

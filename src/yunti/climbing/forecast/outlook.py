@@ -58,7 +58,9 @@ def standard_error(rung: RungRecord) -> float:
     return (rung.score.high - rung.score.low) / (2 * 1.96)
 
 
-def outlook(points: Sequence[Point], known: Known, recipe_seconds: float | None = None) -> ForecastRecord:
+def outlook(
+    points: Sequence[Point], known: Known, recipe_seconds: float | None = None, row_bytes: float = 0.0
+) -> ForecastRecord:
     """Forecast a rung's score and cost on all training rows from pilots, and whether it is worth it.
 
     Its own learning curve counts for most; where a trained rung has a point at the size of the last pilot, the ratio of
@@ -69,6 +71,7 @@ def outlook(points: Sequence[Point], known: Known, recipe_seconds: float | None 
         points: pilots, on growing parts of the rows.
         known: what else is known.
         recipe_seconds: that a network's whole recipe takes on all rows, where that is known.
+        row_bytes: of memory that each further row takes.
     """
     seen = in_errors(known.metric, points, known.rows)
     time = seconds_at(points, known.rows, known.start, known.share, recipe_seconds)
@@ -79,7 +82,7 @@ def outlook(points: Sequence[Point], known: Known, recipe_seconds: float | None 
         seconds_low=time.low if time else None,
         seconds_high=time.high if time else None,
         start_seconds=time.start if time else None,
-        peak_memory_bytes=memory_at(points, known.rows),
+        peak_memory_bytes=memory_at(points, known.rows, row_bytes),
         energy_wh=energy_at(time.median, known.trained) if time else None,
         against=known.best.name,
         least=known.least,

@@ -44,6 +44,7 @@ class Boosting(Featured):
     """
 
     view = "raw"
+    copies = 4.0  # ours in single precision, LightGBM's in double, and its bins
 
     def __init__(self, spec: Spec, size: Size) -> None:
         super().__init__(spec, size)

@@ -27,6 +27,7 @@ class Featured(Estimator):
     """
 
     view: ClassVar[Literal["raw", "scaled"]]
+    copies: ClassVar[float] = 1.0  # of the features that are held while it fits, measured
 
     def __init__(self, spec: Spec, size: Size = Size()) -> None:  # noqa: B008  (a frozen value)
         super().__init__(spec, size)
@@ -75,6 +76,12 @@ class Featured(Estimator):
         if not pieces:
             return np.zeros(0) if self.spec.task.name == "regression" else np.zeros((0, self.spec.outputs), np.float32)
         return np.concatenate(pieces)
+
+    def row_bytes(self, table: Table) -> float:
+        """Return the bytes of a row's features, times their copies."""
+        matrix = self.features.transform(table)
+        held = matrix.nbytes if isinstance(matrix, np.ndarray) else matrix.data.nbytes + matrix.indices.nbytes
+        return self.copies * held / max(1, len(table))
 
     @property
     def train_flops(self) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from yunti.data.table import Examples
+from yunti.data.table import Examples, Table
 from yunti.errors import RungError
 from yunti.ladders.prediction.descent import Scorer
 from yunti.ladders.prediction.featured import Featured
@@ -104,6 +104,10 @@ class Svm(Featured):
     @property
     def _landmarks(self) -> int:
         return max(50, round(LANDMARKS * self.size.dial))
+
+    def row_bytes(self, table: Table) -> float:
+        """Return the bytes of a row's features, and of its coordinates where there is a kernel."""
+        return super().row_bytes(table) + 4.0 * self._plan.get("landmarks", 0)
 
     def _most_cells(self, features: Features) -> float:
         """Cells of the rows that memory holds; a kernel's coordinates are more than the features."""

@@ -1,0 +1,107 @@
+"""In a rung's process: training on growing parts of the rows, which gives the points of a learning curve."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import final
+
+from yunti.climbing.budget import PILOT_START_SECONDS
+from yunti.climbing.job import Job, Send, check, scored
+from yunti.climbing.run import Part, Points, RunFolder
+from yunti.data.dataset import Dataset, open_dataset
+from yunti.devices import peak_memory_bytes, resting_memory_bytes
+from yunti.errors import RungError
+from yunti.ladders.find import find_rung
+from yunti.ladders.rung import Rung
+from yunti.models.contract import Model, Size, Watch
+from yunti.models.settings import settings_from
+from yunti.records import Point
+from yunti.training import train
+from yunti.words import say
+
+CHEAP_SHARE = 0.25  # of its share: a rung that needs no more is not tried on more parts
+SAMPLE_ROWS = 100
+
+
+def train_on_parts(job: Job, send: Send) -> None:
+    """Train a rung on growing parts of the training rows, and leave the points of its learning curve.
+
+    Each part gets the share of the time that its rows are of all, as the whole training would give it or gave it, and
+    what it takes to begin. A part that is too small for the rung leaves no point.
+    """
+    run = RunFolder(Path(job.folder))
+    dataset = open_dataset(run.prepared)
+    rung = find_rung(job.task.name, job.rung)
+    kind: Part = "pilot" if job.act == "pilot" else "curve"
+    send({"fraction": 0.0})
+    watch = job.watch(send, job.seconds)
+    points: list[Point] = []
+    loaded = 0
+    for place, rows in enumerate(job.parts):
+        resting = resting_memory_bytes()
+        if place == 1:
+            loaded = resting  # with all libraries, without data; what later parts find left behind is not theirs
+        began = time.monotonic()
+        done = sum(job.parts[:place]) / sum(job.parts)
+        seconds = PILOT_START_SECONDS + job.whole_seconds * rows / len(dataset.train)
+        part = Beginning(watch.part(done, done + rows / sum(job.parts), seconds))
+        model = rung.build(job.spec(dataset, rows), Size())
+        try:
+            train(model, dataset.train.take(slice(0, rows)), dataset.valid, part.watch, settings_from([]), None)
+        except RungError as error:
+            watch.say(say("climb.no pilot", rows=rows, error=error))
+            continue
+        predictions = model.predict(dataset.valid.table)
+        check(predictions, rung)
+        found = scored(job, dataset, predictions)
+        stderr = (found.high - found.low) / (2 * 1.96)
+        took = round(time.monotonic() - began, 3)
+        peak = peak_memory_bytes() if place == 0 else loaded + peak_memory_bytes() - resting
+        points.append(Point(rows, found.valid, stderr, took, peak, round(part.seconds, 3)))
+        recipe_seconds = None
+        if rows == job.parts[-1]:
+            recipe_seconds = _recipe_seconds(model, rung, job, dataset, took - part.seconds)
+        row_bytes = model.row_bytes(dataset.train.table.take(slice(0, SAMPLE_ROWS)))
+        run.save_points(rung.name, Points(tuple(points), recipe_seconds, row_bytes), kind)
+        if kind == "pilot" and took * len(dataset.train) / rows < CHEAP_SHARE * job.whole_seconds:
+            return  # it is so cheap that it is trained at once
+
+
+def _recipe_seconds(model: Model, rung: Rung, job: Job, dataset: Dataset, learning: float) -> float | None:
+    """Return the seconds that a network's whole recipe takes on all rows at the pace of a pilot; None for others.
+
+    Networks see the rows of small data more often, so that their time does not grow with the rows; and a pilot at a
+    smaller width tells nothing of the pace at full width.
+    """
+    if not rung.needs_torch or "steps_taken" not in model.plan or "dial" in model.plan:
+        return None
+    from yunti.models.network import Network
+    from yunti.training.config import full_steps
+
+    whole = rung.build(job.spec(dataset), Size())
+    if not isinstance(whole, Network):
+        return None
+    whole.prepare(dataset.train.take(slice(0, job.parts[0])))
+    return full_steps(whole.recipe, len(dataset.train)) * learning / max(1, model.plan["steps_taken"])
+
+
+@final
+class Beginning:
+    """Measures how long a training takes before it first reports that it learns: reading, the first step, compilation.
+
+    Args:
+        watch: the training's own.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self.seconds = 0.0
+        began = time.monotonic()
+
+        def report(fraction: float, numbers: dict[str, float]) -> None:
+            if not self.seconds and numbers and numbers.get("step", 1) >= 1:
+                self.seconds = time.monotonic() - began
+            watch.report(fraction, numbers)
+
+        self.watch = replace(watch, report=report)
