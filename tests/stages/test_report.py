@@ -417,8 +417,8 @@ def test_a_climb_ends_with_its_report_and_draws_figures(tmp_path: Path, capsys: 
     figure = climb.plot(path=tmp_path / "quality.svg")
     assert figure.axes
     assert (tmp_path / "quality.svg").is_file()
-    with pytest.raises(OptionError, match="these can be drawn: quality, budget, confusion, calibration"):
-        climb.plot("curves")
+    with pytest.raises(OptionError, match="these can be drawn: quality, curves, budget, confusion, calibration"):
+        climb.plot("residuals")
     (out / "report.html").unlink()
     assert climb.report() == out / "report.html"
     assert climb.report(tmp_path / "again.html").read_text() == (out / "report.html").read_text()

@@ -115,6 +115,11 @@ def test_every_key_in_the_code_is_there_and_every_key_is_used() -> None:
                 used.add(node.value)
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("say", "spoken"):
                 used |= keys_of(node.args[0], path)
+    for page in SOURCE.rglob("*.j2"):
+        for key, more in re.findall(r't\("([^"]+)"( ~ )?', page.read_text()):
+            fitting = {each for each in ENGLISH if (each.startswith(key) if more else each == key)}
+            assert fitting, f"{page}: there is no sentence {key!r}"
+            used |= fitting
     assert set(ENGLISH) - used == set()
 
 
@@ -254,7 +259,14 @@ def test_a_climb_speaks_chinese_and_records_english(tmp_path: Path, capsys: pyte
     assert app.run(["climb", "sample:penguins", *options]) == 0
     lines = list(filter(str.strip, capsys.readouterr().out.splitlines()))
     rungs = {"constant", "linear", "tree"}
-    elsewhere = ("机器", "文件夹", "选定", "模型包", "下一步")  # names, paths, commands, and what the verdict says
+    elsewhere = (
+        "机器",
+        "文件夹",
+        "报告",
+        "选定",
+        "模型包",
+        "下一步",
+    )  # names, paths, commands, and what the verdict says
     for line in lines:
         assert line.startswith(elsewhere) or not foreign(line, NAMES | UNITS | rungs), line
     assert {line[:2] for line in lines} >= {"数据", "任务", "预算", "机器", "划分", "选定", "测试", "用时"}

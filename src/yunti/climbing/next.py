@@ -140,7 +140,7 @@ def _pretrained(standing: Standing) -> Iterator[NextStep]:
     seen = prior("pretrained", standing.spec, standing.metric, standing.chosen)
     if seen is not None:
         step = _step(say("next.pretrained"), "pretrained", _relative(seen, standing), standing)
-        yield replace(step, rung="pretrained", basis="prior")
+        yield replace(step, worth_it=None if _likely(step) else False, rung="pretrained", basis="prior")
 
 
 def _has_curve(rung: RungRecord) -> bool:

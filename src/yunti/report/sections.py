@@ -35,8 +35,10 @@ def verdict(material: Material) -> dict[str, Any]:
     test = record.test if record.test is not None and record.test.rung == shown.name else None
     score = shown.score
     values = (test.score, test.low, test.high) if test else (score.valid, score.low, score.high)
-    which = "test" if test else "valid" if record.data.split.test else "no test"
-    key = f"report.verdict.{which}" if record.verdict else "report.verdict.open"
+    key = "report.verdict.valid" if record.data.split.test else "report.verdict.no test"
+    key = "report.verdict.test" if test else key
+    if record.verdict is None:
+        key = "report.verdict.open"
     sentences = []
     if record.verdict is not None:
         sentences.append(told(record.verdict.reason))
@@ -112,11 +114,11 @@ def ladder(material: Material) -> dict[str, Any]:
             bars = bar(depth(found.valid), (depth(found.low), depth(found.high)), scale, label)
         rows.append(
             {
-                "era": spoken(f"report.era.{rung.era}") if rung.era != era else "",
+                "era": spoken(f"era.{rung.era}") if rung.era != era else "",
                 "name": rung.name,
                 "chosen": record.verdict is not None and record.verdict.chosen == rung.name,
                 "status": rung.status,
-                "status_label": spoken(f"report.status.{rung.status}"),
+                "status_label": spoken(f"status.{rung.status}"),
                 "reason": told(rung.reason),
                 "bar": bars,
                 "score": score,
@@ -238,12 +240,12 @@ def data(material: Material) -> dict[str, Any]:
         sentences.append(spoken("report.data.split", how=split.how))
     ordered = [each for severity in SEVERITIES for each in found.findings if each.severity == severity]
     findings = [
-        (each.severity.replace(" ", "-"), spoken(f"report.severity.{each.severity}"), told(each.message))
+        (each.severity.replace(" ", "-"), spoken(f"severity.{each.severity}"), told(each.message))
         for each in ordered[:MOST_FINDINGS]
     ]
     names = ("column", "kind", "role", "evidence")
     rows: list[tuple[Any, ...]] = [
-        (each.name, spoken(f"report.kind.{each.kind}"), spoken(f"report.role.{each.role}"), told(each.evidence))
+        (each.name, spoken(f"kind.{each.kind}"), spoken(f"report.role.{each.role}"), told(each.evidence))
         for each in found.columns[:MOST_COLUMNS]
     ]
     if len(found.columns) > MOST_COLUMNS:
