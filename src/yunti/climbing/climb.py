@@ -13,7 +13,7 @@ from yunti.climbing.ascent import Ascent
 from yunti.climbing.budget import UNBOUNDED_SECONDS, Purse, derive_budget
 from yunti.climbing.conclude import conclude
 from yunti.climbing.events import Finished, Prepared, RungSaid, Stage, Tell
-from yunti.climbing.forecast.worth import parse_price
+from yunti.climbing.forecast.worth import parse_price, parse_worth
 from yunti.climbing.listen import Listeners
 from yunti.climbing.reporting import plot, write, write_if_possible
 from yunti.climbing.request import Request, from_settings, names, seconds_or_none
@@ -96,6 +96,7 @@ def climb(  # noqa: PLR0913  (the keywords are the options of the product's main
         >>> climb = yunti.climb("sample:penguins", budget="60s")  # doctest: +SKIP
         >>> climb.best.predict("new.csv")  # doctest: +SKIP
     """
+    parse_worth(worth, price)  # what cannot be read is told before anything is made
     request = Request(
         source=str(source) if isinstance(source, str | Path) else None,
         cwd=str(Path.cwd()),
@@ -117,7 +118,6 @@ def climb(  # noqa: PLR0913  (the keywords are the options of the product's main
         worth=worth,
         price=parse_price(price),
     )
-    assert request.exchange is not None  # what cannot be read is told before anything is made
     return start(source, request, test, out, tell, began)
 
 

@@ -67,14 +67,14 @@ CLIMBING = {
     "next.stop": "stop here",
     "limit.labels agree": "{count:,} of the {wrong:,} validation rows that {rung} gets wrong are answered alike by {strong} "
     "strong rungs, against the label: look at these labels; no model will get such rows right.",
-    "limit.labels repeat": "rows with the same inputs carry other labels so often that no model can be right on more than "
+    "limit.labels repeat": "Rows with the same inputs carry other labels so often that no model can be right on more than "
     "about {most:.1%} of the rows; {rung} is right on {right:.1%}.",
-    "limit.labels scatter": "rows with the same inputs have targets that differ so much that no model can explain more than "
+    "limit.labels scatter": "Rows with the same inputs have targets that differ so much that no model can explain more than "
     "about {most:.1%} of their variance; {rung} explains {right:.1%}.",
-    "limit.data": "the data are the limit: the learning curve of {rung} still falls, and twice the rows would bring "
+    "limit.data": "The data are the limit: the learning curve of {rung} still falls, and twice the rows would bring "
     "{gain:said} ({low:said} to {high:said}).",
-    "limit.time": "time is the limit: {rungs} had too little of it; a larger --budget may bring more.",
-    "limit.model": "the model may be the limit: {rung}, which was not trained in full, is expected to be better.",
-    "limit.flat": "neither more rows nor the rungs that were left out promise more: the learning curve of {rung} is flat.",
-    "limit.unclear": "what holds the score back cannot be told: no learning curve of {rung} was measured.",
+    "limit.time": "Time is the limit: {rungs} had too little of it; a larger --budget may bring more.",
+    "limit.model": "The model may be the limit: {rung}, which was not trained in full, is expected to be better.",
+    "limit.flat": "Neither more rows nor the rungs that were left out promise more: the learning curve of {rung} is flat.",
+    "limit.unclear": "What holds the score back cannot be told: no learning curve of {rung} was measured.",
 }
