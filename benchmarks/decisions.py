@@ -4,9 +4,9 @@
     python benchmarks/decisions.py judge RUNS
 
 In these climbs every rung that is not cheap is tried on parts of the rows and then trained whatever was forecast, so
-that the truth is known. Judged are three ways to go on after the cheap ones, with the same price of time: always
-(train all rungs), never (stop there), and by forecasts (pay all pilots, then train the rung that promises most while
-it is expected to pay).
+that the truth is known. Judged are four ways to go on after `linear`, with the same price of time: always (train all
+rungs), never (stop there), by pilots (pay for all pilots, then train the rung that promises most while it is expected
+to pay), and by the prior alone (rung after rung, without pilots).
 The regret of a way is what it misses, in points of the score, of the best that could have been done in hindsight.
 """
 
@@ -23,13 +23,17 @@ import yunti
 from yunti.climbing import ascent
 from yunti.climbing.forecast import outlook as outlooks
 from yunti.climbing.forecast.chances import chance_below
-from yunti.climbing.forecast.outlook import Known, as_forecast, outlook
+from yunti.climbing.forecast.outlook import Known, as_forecast, judged, outlook
+from yunti.climbing.forecast.prior import prior
 from yunti.climbing.forecast.worth import Worth
 from yunti.climbing.run import RunFolder
-from yunti.records import ClimbRecord, RungRecord
+from yunti.records import ClimbRecord, ForecastRecord, RungRecord
+from yunti.specs import Spec
 from yunti.tasks.metrics import metric_named
 
 PILOT_SECONDS, LEAST_PILOT_ROWS = 8.0, 60  # here also of rungs that a climb would train at once
+CHEAP = ("constant", "linear")
+WAYS = ("never", "always", "prior", "pilots")
 RATES = (30.0, 120.0, 600.0)  # seconds that a point is worth
 
 
@@ -46,21 +50,13 @@ def climb(source: str, folder: Path, budget: str) -> None:
 
 
 @dataclass(frozen=True)
-class Dear:
-    """A rung whose worth had to be decided: its record, and the seconds of its pilots."""
-
-    rung: RungRecord
-    pilots: float
-
-
-@dataclass(frozen=True)
 class Case:
-    """A climb whose end is known."""
+    """A climb whose end is known: the rungs that everyone trains, and those that had to be decided."""
 
     name: str
     record: ClimbRecord
     cheap: tuple[RungRecord, ...]
-    dear: tuple[Dear, ...]
+    dear: tuple[RungRecord, ...]
 
     def error(self, rung: RungRecord) -> float:
         assert rung.score is not None
@@ -69,6 +65,15 @@ class Case:
     def best(self, rungs: Sequence[RungRecord]) -> RungRecord:
         return min(rungs, key=self.error)
 
+    @property
+    def spec(self) -> Spec:
+        inputs = tuple(column for column in self.record.data.columns if column.role == "input")
+        return Spec(inputs, self.record.task, self.record.data.split.train)
+
+    def known(self, trained: Sequence[RungRecord], worth: Worth) -> Known:
+        metric = metric_named(self.record.task.metric)
+        return Known(metric, self.record.data.split.train, trained, self.best(trained), worth)
+
 
 def load(folder: Path) -> list[Case]:
     found = []
@@ -76,59 +81,77 @@ def load(folder: Path) -> list[Case]:
         record = RunFolder.open(path).record if (path / "request.json").is_file() else None
         if record is None or record.verdict is None:
             continue
-        trained = [rung for rung in record.rungs if rung.score and rung.cost]
-        tried = [rung for rung in trained if rung.forecast and len(rung.forecast.points) >= 3]
-        cheap = tuple(rung for rung in trained if rung not in tried and "weights" not in rung.plan)
-        dear = tuple(Dear(rung, pilot_seconds(rung)) for rung in tried)
-        if dear:
-            found.append(Case(path.name, record, cheap, dear))
+        trained = [rung for rung in record.rungs if rung.score and rung.cost and "weights" not in rung.plan]
+        cheap = tuple(replace(rung, forecast=None) for rung in trained if rung.name in CHEAP)
+        found.append(Case(path.name, record, cheap, tuple(rung for rung in trained if rung.name not in CHEAP)))
     return found
+
+
+def piloted(rung: RungRecord) -> bool:
+    return rung.forecast is not None and len(rung.forecast.points) >= 3
 
 
 def pilot_seconds(rung: RungRecord) -> float:
     """What the pilots took, with the start of their process."""
     assert rung.forecast is not None
-    start = (rung.forecast.start_seconds or 0.0) if rung.forecast.points else 0.0
-    return start + sum(point.seconds for point in rung.forecast.points)
+    return (rung.forecast.start_seconds or 0.0) + sum(point.seconds for point in rung.forecast.points)
 
 
 def seconds(rung: RungRecord) -> float:
     return rung.cost.train_seconds if rung.cost else 0.0
 
 
-def by_forecasts(case: Case, rate: float | None) -> tuple[float, float]:
+def by_prior(case: Case, worth: Worth, rungs: Sequence[RungRecord], trained: list[RungRecord]) -> float:
+    """Train the rungs that the prior says are worth it, in the ladder's order; return the seconds spent."""
+    spent = 0.0
+    for rung in rungs:
+        known = case.known(trained, worth)
+        seen = prior(rung.name, case.spec, known.metric, trained)
+        made = ForecastRecord(rows=known.rows, basis="prior", seconds=seconds(rung))
+        if seen is None or judged(made, seen, known).worth_it:
+            trained.append(replace(rung, forecast=None))
+            spent += seconds(rung)
+    return spent
+
+
+def by_pilots(case: Case, worth: Worth) -> tuple[float, float]:
     """Return the error reached and the seconds spent after the cheap rungs."""
-    metric = metric_named(case.record.task.metric)
-    trained, spent, open_rungs = list(case.cheap), sum(each.pilots for each in case.dear), list(case.dear)
-    worth = Worth(None if rate is None else 0.01 / rate)
-    while open_rungs:
-        known = Known(metric, case.record.data.split.train, trained, case.best(trained), worth)
-        seen = {each.rung.name: _foreseen(each, known) for each in open_rungs}
-        most = max(open_rungs, key=lambda each: (seen[each.rung.name].gain or 0) - (seen[each.rung.name].price or 0))
-        open_rungs.remove(most)
-        if seen[most.rung.name].worth_it:
-            trained.append(replace(most.rung, forecast=replace(seen[most.rung.name], outcome=most.rung.score.valid)))
-            spent += seconds(most.rung)
+    trained, left = list(case.cheap), [rung for rung in case.dear if piloted(rung)]
+    spent = by_prior(case, worth, [rung for rung in case.dear if not piloted(rung)], trained)
+    spent += sum(pilot_seconds(rung) for rung in left)
+    while left:
+        known = case.known(trained, worth)
+        seen = {rung.name: _foreseen(rung, known) for rung in left}
+        most = max(left, key=lambda each: (seen[each.name].gain or 0) - (seen[each.name].price or 0))
+        left.remove(most)
+        if seen[most.name].worth_it:
+            assert most.score is not None
+            trained.append(replace(most, forecast=replace(seen[most.name], outcome=most.score.valid)))
+            spent += seconds(most)
     return case.error(case.best(trained)), spent
 
 
-def _foreseen(dear: Dear, known: Known):
-    made = outlook(dear.rung.forecast.points, known)
-    priced = known.worth.needed(dear.rung.forecast.seconds)
+def _foreseen(rung: RungRecord, known: Known) -> ForecastRecord:
+    assert rung.forecast is not None
+    made = outlook(rung.forecast.points, known)
+    priced = known.worth.needed(rung.forecast.seconds)
     worth_it = made.worth_it if priced is None or made.gain is None else made.gain > priced
     return replace(made, price=priced, worth_it=worth_it)
 
 
 def regrets(case: Case, rate: float, told: bool) -> dict[str, float]:
     """Return what each way misses, in points, when a point is worth so many seconds."""
+    worth = Worth(0.01 / rate if told else None)
     before = case.error(case.best(case.cheap))
-    everything = case.error(case.best([*case.cheap, *(each.rung for each in case.dear)]))
+    trained = list(case.cheap)
+    guessed = by_prior(case, worth, case.dear, trained)
     ways = {
         "never": (before, 0.0),
-        "always": (everything, sum(seconds(each.rung) for each in case.dear)),
-        "forecasts": by_forecasts(case, rate if told else None),
+        "always": (case.error(case.best([*case.cheap, *case.dear])), sum(seconds(each) for each in case.dear)),
+        "prior": (case.error(case.best(trained)), guessed),
+        "pilots": by_pilots(case, worth),
     }
-    hindsight = [(before, 0.0), *((case.error(each.rung), seconds(each.rung)) for each in case.dear)]
+    hindsight = [(before, 0.0), *((case.error(each), seconds(each)) for each in case.dear)]
     losses = {name: 100 * error + spent / rate for name, (error, spent) in ways.items()}
     best = min(100 * error + spent / rate for error, spent in hindsight)
     return {name: loss - best for name, loss in losses.items()}
@@ -137,12 +160,12 @@ def regrets(case: Case, rate: float, told: bool) -> dict[str, float]:
 def judge(folder: Path) -> None:
     outlooks.LEAST_CHANCE = 0.2
     cases = load(folder)
-    print(f"{len(cases)} climbs, {sum(len(case.dear) for case in cases)} rungs with pilots")
+    print(f"{len(cases)} climbs, {sum(len(case.dear) for case in cases)} rungs to decide on")
     _forecasts(cases)
     for rate in RATES:
         for told in (True, False):
             each = {case.name: regrets(case, rate, told) for case in cases}
-            mean = {way: np.mean([one[way] for one in each.values()]) for way in ("never", "always", "forecasts")}
+            mean = {way: np.mean([one[way] for one in each.values()]) for way in WAYS}
             how = "the rate is told" if told else "the rate is not told"
             print(f"a point is worth {rate:.0f} s, {how}: mean regret in points: "
                   + ", ".join(f"{way} {value:.2f}" for way, value in mean.items()))  # fmt: skip
@@ -155,18 +178,18 @@ def _forecasts(cases: Sequence[Case]) -> None:
     inside, times, memory, right = [], [], [], []
     for case in cases:
         metric = metric_named(case.record.task.metric)
-        for each in case.dear:
-            made, cost = each.rung.forecast, each.rung.cost
+        for each in filter(piloted, case.dear):
+            made, cost = each.forecast, each.cost
             seen = as_forecast(made, metric) if made else None
             if made is None or seen is None or cost is None:
                 continue
-            error = max(1e-4, case.error(each.rung))
+            error = max(1e-4, case.error(each))
             inside.append(seen.low <= error <= seen.high)
             times.append(made.seconds / cost.train_seconds - 1)
             memory.append(made.peak_memory_bytes / cost.peak_memory_bytes - 1)
             before = case.error(case.best(case.cheap))
             right.append((chance_below(seen, before) >= 0.5) == (error < before))
-            print(f"  {case.name:<20} {each.rung.name:<12} forecast {seen.median:.4f} "
+            print(f"  {case.name:<20} {each.name:<12} forecast {seen.median:.4f} "
                   f"({seen.low:.4f} to {seen.high:.4f}), reached {error:.4f} {'' if inside[-1] else '!'}; seconds "
                   f"{made.seconds:.0f}, took {cost.train_seconds:.0f}; MiB {made.peak_memory_bytes / 2**20:.0f}, "
                   f"needed {cost.peak_memory_bytes / 2**20:.0f}")  # fmt: skip

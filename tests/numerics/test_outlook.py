@@ -89,10 +89,11 @@ def test_seconds_and_memory_are_a_part_that_stays_and_one_that_grows():
     time = seconds_at(some, 16000)
     assert time.median == pytest.approx(2 + 32, rel=1e-6)
     assert 0.7 * time.median < time.low < time.median < time.high < 1.4 * time.median
-    assert memory_at(some, 16000) == pytest.approx(2**28 + 16e6, rel=1e-6)
+    assert memory_at(some, 16000, 0.0) == 2**28 + 2_000_000
+    assert memory_at(some, 16000, 1500.0) == 2**28 + 2_000_000 + 14000 * 1500
     assert seconds_at(points([0.7, 0.8, 0.85], seconds=[5.0, 3.0, 2.0]), 16000).median > 0
     assert seconds_at([], 16000) is None
-    assert memory_at([], 16000) is None
+    assert memory_at([], 16000, 1.0) is None
 
 
 def test_a_share_a_process_and_a_recipe_bound_the_seconds():

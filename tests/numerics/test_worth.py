@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from yunti.climbing.forecast.chances import chance_below, corrected, expected_gain, shifted, widened
+from yunti.climbing.forecast.chances import Likely, chance_below, corrected, expected_gain, shifted, widened
 from yunti.climbing.forecast.curve import Forecast, extrapolate, growth
 from yunti.climbing.forecast.worth import parse_price, parse_worth
 from yunti.errors import OptionError
@@ -63,6 +63,18 @@ def test_the_expected_gain_is_the_mean_of_draws(median, down, up, present):
     gains = np.maximum(0, present - errors)
     assert expected_gain(seen, present) == pytest.approx(gains.mean(), rel=0.03, abs=2e-3)
     assert chance_below(seen, present) == pytest.approx((errors < present).mean(), abs=2e-3)
+
+
+def test_an_error_of_five_quantiles_has_these_quantiles_and_their_mean_gain():
+    seen = Likely((0.05, 0.09, 0.1, 0.11, 0.4))
+    errors = np.sort(seen.errors())
+    assert len(errors) == 400
+    for share, value in zip((0.05, 0.25, 0.5, 0.75, 0.95), seen.quantiles, strict=True):
+        assert chance_below(seen, value) == pytest.approx(share, abs=0.003)
+    assert expected_gain(seen, 0.1) == pytest.approx(np.maximum(0, 0.1 - errors).mean())
+    assert expected_gain(seen, 0.1) < expected_gain(Forecast(0.1, 0.05, 0.4), 0.1)  # its quartiles are nearer
+    assert expected_gain(seen.times(2.0), 0.2) == pytest.approx(2 * expected_gain(seen, 0.1))
+    assert seen.forecast == Forecast(0.1, 0.05, 0.4)
 
 
 def test_a_forecast_is_moved_and_widened_in_logarithms():

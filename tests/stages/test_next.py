@@ -210,23 +210,33 @@ def test_strong_rungs_are_near_the_best_and_single():
 def test_the_prior_knows_every_rung_and_keeps_its_bounds(kind):
     best = rung("linear", 0.8)
     for each in LADDER:
-        seen = prior(each.name, spec(kind), metric_named("accuracy"), best)
+        seen = prior(each.name, spec(kind), metric_named("accuracy"), [best])
         if each.combines or each.name in ("constant", "linear"):
             assert seen is None
         elif seen is not None:
-            assert 0 < seen.low < seen.median < seen.high <= 1
-    assert prior("boosting", spec(kind), metric_named("accuracy"), rung("constant", 0.5)) is None
+            assert sorted(seen.quantiles) == list(seen.quantiles)
+            assert 0 < seen.forecast.low < seen.forecast.median < seen.forecast.high <= 1
 
 
 def test_the_prior_of_an_error_with_a_unit_is_the_root_of_that_of_squares():
     best = replace(rung("linear", 0.8), score=Score("rmse", 100.0, 90.0, 110.0))
-    squared = prior("boosting", spec(task=VALUES), metric_named("r2"), rung("linear", 0.8))
-    plain = prior("boosting", spec(task=VALUES), metric_named("rmse"), best)
-    assert (plain.median / 100) ** 2 == pytest.approx(squared.median / 0.2)
-    assert plain.high > 100
+    squared = prior("boosting", spec(task=VALUES), metric_named("r2"), [rung("linear", 0.8)])
+    plain = prior("boosting", spec(task=VALUES), metric_named("rmse"), [best])
+    assert (plain.forecast.median / 100) ** 2 == pytest.approx(squared.forecast.median / 0.2)
+    assert plain.forecast.high > 100
 
 
 def test_limits_and_steps_are_told_in_english_as_they_are():
     here = standing(rung("boosting", 0.84, curve=STEEP))
     for step in next_steps(here):
         assert told(step.action) == step.action
+
+
+def test_the_prior_of_a_table_is_narrower_where_the_rungs_lie_near_each_other():
+    def range_of(*scores):
+        rungs = [rung(name, score) for name, score in zip(("constant", "linear", "tree", "svm"), scores, strict=True)]
+        seen = prior("boosting", spec(), metric_named("accuracy"), rungs).forecast
+        return seen.high / seen.low
+
+    near, far = range_of(0.5, 0.84, 0.845, 0.85), range_of(0.5, 0.6, 0.7, 0.85)
+    assert near < 0.6 * far

@@ -154,10 +154,10 @@ class Ascent:
     def _guess(self, rung: Rung, share: float) -> ForecastRecord | None:
         """Note what a rung is expected to bring by what it did on other data; None where nothing is known."""
         state = self.state
-        if state.request.full or rung.combines or not state.trained():
-            return None
+        if state.request.full or rung.combines or all(each.name == "constant" for each in state.trained()):
+            return None  # what a first real rung makes of the data nobody can know
         known = self._known(rung, share)
-        seen = prior(rung.name, state.spec, state.metric, known.best)
+        seen = prior(rung.name, state.spec, state.metric, known.trained)
         if seen is None:
             return None
         priced = None if known.worth.gain_per_second is None else share

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, final
 
-from yunti.climbing.forecast.chances import chance_below, expected_gain, widened
+from yunti.climbing.forecast.chances import Likely, chance_below, expected_gain, widened
 from yunti.climbing.forecast.curve import Forecast, growth
 from yunti.climbing.forecast.outlook import LEAST_CHANCE, as_curve, as_forecast, standard_error
 from yunti.climbing.forecast.prior import prior
@@ -54,6 +54,11 @@ class Standing:
         """The chosen rung's error on the validation rows."""
         assert self.chosen.score is not None
         return self.metric.as_error(self.chosen.score.valid)
+
+    @property
+    def trained(self) -> list[RungRecord]:
+        """The rungs that were trained."""
+        return [each for each in self.records if each.score is not None]
 
     @property
     def curved(self) -> RungRecord | None:
@@ -105,8 +110,11 @@ def _rungs(standing: Standing) -> Iterator[NextStep]:
         if record is None or record.status != "skipped" or rung.combines or rung.unfit_for(standing.spec):
             continue
         basis = record.forecast.basis if record.forecast else "prior"
-        seen = as_forecast(record.forecast, standing.metric) if record.forecast else None
-        seen = seen or prior(rung.name, standing.spec, standing.metric, standing.chosen)
+        seen: Forecast | Likely | None = None
+        if record.forecast and basis == "pilots":
+            seen = as_forecast(record.forecast, standing.metric)
+        if seen is None:
+            basis, seen = "prior", prior(rung.name, standing.spec, standing.metric, standing.trained)
         if seen is None:
             continue
         change = _relative(seen, standing)
@@ -137,7 +145,7 @@ def _longer(standing: Standing) -> Iterator[NextStep]:
 def _pretrained(standing: Standing) -> Iterator[NextStep]:
     if standing.spec.pretrained is not None or not standing.spec.of_kind(*_READ_BY_PRETRAINED):
         return
-    seen = prior("pretrained", standing.spec, standing.metric, standing.chosen)
+    seen = prior("pretrained", standing.spec, standing.metric, standing.trained)
     if seen is not None:
         step = _step(say("next.pretrained"), "pretrained", _relative(seen, standing), standing)
         yield replace(step, worth_it=None if _likely(step) else False, rung="pretrained", basis="prior")
@@ -147,17 +155,20 @@ def _has_curve(rung: RungRecord) -> bool:
     return len(rung.curve) >= 3 and rung.score is not None
 
 
-def _relative(seen: Forecast, standing: Standing) -> Forecast:
+def _relative(seen: Forecast | Likely, standing: Standing) -> Forecast | Likely:
     error = max(1e-4, standing.error)
+    if isinstance(seen, Likely):
+        return seen.times(1 / error)
     return Forecast(seen.median / error, seen.low / error, seen.high / error)
 
 
-def _step(action: str, kind: Way, change: Forecast, standing: Standing) -> NextStep:
-    gain, low, high = (standing.error * (1 - factor) for factor in (change.median, change.high, change.low))
+def _step(action: str, kind: Way, change: Forecast | Likely, standing: Standing) -> NextStep:
+    seen = change.forecast if isinstance(change, Likely) else change
+    gain, low, high = (standing.error * (1 - factor) for factor in (seen.median, seen.high, seen.low))
     return NextStep(action, gain, low, high, kind=kind, chance=_chance(change, standing))
 
 
-def _chance(change: Forecast, standing: Standing) -> float:
+def _chance(change: Forecast | Likely, standing: Standing) -> float:
     """Return the probability that the error falls by more than the standard error of the score."""
     return chance_below(change, 1 - standard_error(standing.chosen) / max(1e-4, standing.error))
 
@@ -166,7 +177,7 @@ def _likely(step: NextStep) -> bool:
     return step.chance is not None and step.chance >= LEAST_CHANCE
 
 
-def _worth_it(step: NextStep, change: Forecast, standing: Standing) -> bool | None:
+def _worth_it(step: NextStep, change: Forecast | Likely, standing: Standing) -> bool | None:
     """Say whether a step is worth its seconds; None where only the ladder's prior speaks and no rate was given."""
     price = standing.worth.needed(step.cost_seconds)
     if price is not None:

@@ -1,26 +1,64 @@
-"""What a forecast with an interval says about what one would gain: each side of the median is half of a log-normal
-distribution whose end of the 90 % interval is the forecast's.
+"""What a forecast says about what one would gain.
+
+Each side of the median is half of a log-normal distribution whose end of the 90 % interval is the forecast's.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, final
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from yunti.climbing.forecast.curve import Forecast
+from yunti.climbing.forecast.shapes import Floats
 
 _NINETY: Final = 1.6449  # standard deviations from the median to either end of a 90 % interval
 _DRAWS: Final = ndtri((np.arange(400) + 0.5) / 400)
+_FIVE: Final = ndtri([0.05, 0.25, 0.5, 0.75, 0.95])
 _USUAL: Final = 4.0  # outcomes that it takes to believe them as much as what was found on other data
 _STEADY: Final = 2.0  # the same for a miss that all of them share
 
 
-def chance_below(seen: Forecast, wanted: float) -> float:
+@final
+@dataclass(frozen=True)
+class Likely:
+    """An error of which five quantiles are known; its logarithm lies between them as a normal one would.
+
+    Args:
+        quantiles: its 5th, 25th, 50th, 75th and 95th percentile.
+    """
+
+    quantiles: tuple[float, float, float, float, float]
+
+    @property
+    def forecast(self) -> Forecast:
+        """Its median and 90 % interval."""
+        low, _, median, _, high = self.quantiles
+        return Forecast(median, low, high)
+
+    def times(self, factor: float) -> Likely:
+        """Return the same of an error that is so many times as large."""
+        low, lower, median, upper, high = (value * factor for value in self.quantiles)
+        return Likely((low, lower, median, upper, high))
+
+    def errors(self) -> Floats:
+        """Return 400 errors that are equally likely."""
+        return np.exp(np.interp(_DRAWS, _FIVE, np.log(self.quantiles)) + _beyond(self.quantiles))
+
+
+def _beyond(quantiles: tuple[float, ...]) -> Floats:
+    """How far the logarithms of draws lie beyond the outer quantiles: on in the direction from the median to there."""
+    low, _, median, _, high = np.log(quantiles)
+    under, over = np.minimum(0.0, _DRAWS - _FIVE[0]), np.maximum(0.0, _DRAWS - _FIVE[-1])
+    beyond: Floats = under * (median - low) / _NINETY + over * (high - median) / _NINETY
+    return beyond
+
+
+def chance_below(seen: Forecast | Likely, wanted: float) -> float:
     """Return the probability that an error comes to lie below a value.
 
     Example:
@@ -29,20 +67,23 @@ def chance_below(seen: Forecast, wanted: float) -> float:
     """
     if wanted <= 0:
         return 0.0
+    if isinstance(seen, Likely):
+        return float((seen.errors() < wanted).mean())
     distance = math.log(wanted / seen.median)
     return float(ndtr(distance / _deviation(seen, below=distance < 0)))
 
 
-def expected_gain(seen: Forecast, present: float) -> float:
+def expected_gain(seen: Forecast | Likely, present: float) -> float:
     """Return by how much an error is expected to fall below the present one, where it does not counted as 0.
 
     Example:
         >>> round(expected_gain(Forecast(0.2, 0.19, 0.21), 0.3), 3), expected_gain(Forecast(0.2, 0.19, 0.21), 0.1)
         (0.1, 0.0)
     """
+    if isinstance(seen, Likely):
+        return float(np.maximum(0.0, present - seen.errors()).mean())
     sides = np.where(_DRAWS < 0, _deviation(seen, below=True), _deviation(seen, below=False))
-    errors = seen.median * np.exp(_DRAWS * sides)
-    return float(np.maximum(0.0, present - errors).mean())
+    return float(np.maximum(0.0, present - seen.median * np.exp(_DRAWS * sides)).mean())
 
 
 def shifted(seen: Forecast, by: float) -> Forecast:

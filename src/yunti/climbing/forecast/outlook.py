@@ -9,7 +9,7 @@ from typing import Final, final
 
 import numpy as np
 
-from yunti.climbing.forecast.chances import chance_below, corrected, expected_gain, shifted
+from yunti.climbing.forecast.chances import Likely, chance_below, corrected, expected_gain, shifted
 from yunti.climbing.forecast.cost import energy_at, memory_at, seconds_at
 from yunti.climbing.forecast.curve import Forecast, extrapolate
 from yunti.climbing.forecast.prior import FEW_MISTAKES
@@ -96,7 +96,7 @@ def outlook(
     return judged(made, seen, known)
 
 
-def judged(made: ForecastRecord, seen: Forecast, known: Known) -> ForecastRecord:
+def judged(made: ForecastRecord, likely: Forecast | Likely, known: Known) -> ForecastRecord:
     """Put a forecast of an error into a record, with what it means for whoever has to decide.
 
     With a rate of exchange a rung is worth it when its expected gain is more than its seconds cost. Without one,
@@ -105,10 +105,11 @@ def judged(made: ForecastRecord, seen: Forecast, known: Known) -> ForecastRecord
     """
     assert known.best.score is not None
     present = known.metric.as_error(known.best.score.valid)
-    chance = chance_below(seen, present - known.least)
+    seen = likely.forecast if isinstance(likely, Likely) else likely
+    chance = chance_below(likely, present - known.least)
     least = 0.0 if seen.low <= _LEAST_ERROR else seen.low
     low, high = sorted((known.metric.as_error(least), known.metric.as_error(seen.high)))
-    gain = expected_gain(seen, present)
+    gain = expected_gain(likely, present)
     price = known.worth.needed(made.seconds)
     worth_it = gain > price if price is not None else made.basis == "prior" or chance >= LEAST_CHANCE
     return replace(

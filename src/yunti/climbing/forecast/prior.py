@@ -1,37 +1,44 @@
 """What rungs did on other data: by what factor each changed the error of the best rung below it.
 
 Tables: 133 data sets of LCDB 1.1 (Yan et al., 2025), each at its largest size, with logistic regression, a decision
-tree, an SVM, CatBoost and RealMLP as the rungs. Other kinds: few climbs of our own and published scores
-(docs/forecasting.md names them), so that their ranges are wide on purpose.
+tree, an SVM, CatBoost and RealMLP as the rungs, in three bands of the error. Other kinds: few climbs of our own and
+published scores (docs/forecasting.md names them), so that their ranges are wide on purpose.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
-from yunti.climbing.forecast.curve import Forecast
+from yunti.climbing.forecast.chances import Likely
 from yunti.records import RungRecord
 from yunti.specs import Kind, Spec
 from yunti.tasks.metrics import Metric
 
 _SQUARED: Final = ("rmse", "mae")  # errors in the target's unit: the root of what 1 − R² measures
 _LEAST_ERROR: Final = 1e-4
-_NINETY: Final = 1.6449
+_NORMAL: Final = (-1.6449, -0.6745, 0.0, 0.6745, 1.6449)
 _FEW_PLAIN: Final = 2  # with more columns of numbers and categories beside a text or a picture it is a table
 FEW_MISTAKES: Final = 1.7  # standard errors: so small an error is about three rows, and chance may leave none of them
 _OWN: Final = 0.7  # of a score's standard error is not shared by another rung's score on the same rows
 
 Range = tuple[float, float, float]  # the 5th, 50th and 95th percentile of the factor
+Five = tuple[float, float, float, float, float]  # and the quartiles
 
-_TABLE: Final[dict[str, Range]] = {
-    "tree": (0.3, 1.05, 3.5),
-    "svm": (0.4, 1.04, 3.0),
-    "boosting": (0.48, 0.9, 1.48),
-    "mlp": (0.46, 1.03, 1.86),
-    "resnet": (0.5, 1.05, 1.9),
-    "transformer": (0.55, 1.06, 2.3),
+_BANDS: Final = (0.06, 0.2)  # errors at which the ranges of tables change: what is hard for one is hard for all
+_TABLE: Final[dict[str, tuple[Five, Five, Five]]] = {
+    "tree": ((0.4, 0.8, 1.3, 2.8, 8.0), (0.3, 0.75, 1.2, 1.7, 2.6), (0.25, 0.55, 0.8, 1.1, 1.4)),
+    "svm": ((0.32, 0.85, 1.08, 6.0, 60.0), (0.58, 0.92, 1.15, 1.8, 2.5), (0.6, 0.92, 1.02, 1.25, 1.8)),
+    "boosting": ((0.45, 0.75, 0.97, 1.07, 1.6), (0.5, 0.62, 0.88, 1.0, 1.5), (0.5, 0.7, 0.88, 0.99, 1.05)),
+    "mlp": ((0.35, 0.85, 1.03, 1.1, 1.3), (0.65, 0.97, 1.07, 1.2, 2.1), (0.92, 0.99, 1.02, 1.06, 1.15)),
+    "resnet": ((0.35, 0.85, 1.03, 1.15, 1.6), (0.65, 0.95, 1.07, 1.25, 2.2), (0.9, 0.99, 1.03, 1.1, 1.3)),
+    "transformer": ((0.4, 0.88, 1.04, 1.3, 2.5), (0.6, 0.95, 1.08, 1.3, 2.4), (0.9, 0.99, 1.05, 1.15, 1.6)),
 }
+_APART_AT: Final = 2  # the third best
+_USUALLY_APART: Final = 0.6  # logarithm of the third best error over the best, from where on the ranges hold
+_NARROWEST: Final = 0.2
+_QUARTER: Final = 0.3  # of the way from the median to either end lie the quartiles, where they were not measured
 _PRIOR: Final[dict[Kind, dict[str, Range]]] = {
     "image": {
         "tree": (1.2, 2.5, 5.0),
@@ -78,39 +85,68 @@ _PRIOR: Final[dict[Kind, dict[str, Range]]] = {
 }
 
 
-def prior(rung: str, spec: Spec, metric: Metric, best: RungRecord) -> Forecast | None:
+def prior(rung: str, spec: Spec, metric: Metric, trained: Sequence[RungRecord]) -> Likely | None:
     """Return what a rung is expected to reach, as an error, before anything of it was seen; None where nobody knows.
 
     Args:
         rung: its name.
         spec: the data and the task.
         metric: the one that decides.
-        best: the best rung below it.
+        trained: the rungs that were trained; the factor is that to the best of them.
 
     Example:
         >>> from yunti.records import Score
         >>> from yunti.specs import ColumnSpec, TaskSpec
         >>> from yunti.tasks.metrics import metric_named
         >>> spec = Spec((ColumnSpec("age", "number"),), TaskSpec("classification", "y", "accuracy", "higher"), 1000)
-        >>> best = RungRecord("linear", "traditional", "done", score=Score("accuracy", 0.8, 0.78, 0.82))
-        >>> seen = prior("boosting", spec, metric_named("accuracy"), best)
-        >>> [round(value, 3) for value in (seen.median, seen.low, seen.high)]
-        [0.18, 0.096, 0.297]
+        >>> best = RungRecord("linear", "traditional", "done", score=Score("accuracy", 0.7, 0.68, 0.72))
+        >>> seen = prior("boosting", spec, metric_named("accuracy"), [best])
+        >>> [round(value, 2) for value in seen.quantiles]
+        [0.15, 0.21, 0.26, 0.3, 0.32]
     """
-    assert best.score is not None
+    scores = [each.score for each in trained if each.score is not None and "weights" not in each.plan]
+    errors = sorted(metric.as_error(each.valid) for each in scores)
+    score = min(scores, key=lambda each: metric.as_error(each.valid))
+    error = errors[0]
+    factors = _factors(rung, spec, errors)
+    if factors is None:
+        return None
+    doubt = (score.high - score.low) / (2 * 1.96)
+    error = max(_LEAST_ERROR, error, doubt / 2)  # few validation rows may show no mistake
+    power = 0.5 if metric.name in _SQUARED else 1.0
+    median = error * factors[2] ** power
+    noise = _OWN * doubt / error
+    values = []
+    for factor, normal in zip(factors, _NORMAL, strict=True):
+        distance = math.hypot(power * math.log(factor / factors[2]), normal * noise)
+        values.append(median * math.exp(math.copysign(distance, normal)))
+    if median < FEW_MISTAKES * doubt:
+        values[0] = _LEAST_ERROR
+    most = 1.0 if metric.direction == "higher" and metric.name != "r2" else math.inf
+    low, lower, middle, upper, high = (min(most, value) for value in values)
+    return Likely((low, lower, middle, upper, high))
+
+
+def _factors(rung: str, spec: Spec, errors: Sequence[float]) -> Five | None:
+    """Return the factor's quantiles for data of this kind, errors of this size, and rungs that lie so far apart."""
     dear: tuple[Kind, ...] = ("image", "audio", "text", "sequence")
     plain = [column for column in spec.columns if column.kind not in (*dear, "id")]
     kind = next((each for each in dear if spec.of_kind(each)), None) if len(plain) <= _FEW_PLAIN else None
-    found = (_PRIOR[kind] if kind else _TABLE).get(rung)
-    if found is None or best.name == "constant":  # what a first real rung makes of the data nobody can know
+    if kind is None:
+        bands = _TABLE.get(rung)
+        return None if bands is None else _narrowed(bands[sum(errors[0] >= edge for edge in _BANDS)], errors)
+    found = _PRIOR[kind].get(rung)
+    if found is None:
         return None
-    doubt = (best.score.high - best.score.low) / (2 * 1.96)
-    error = max(_LEAST_ERROR, metric.as_error(best.score.valid), doubt / 2)  # few validation rows may show no mistake
-    power = 0.5 if metric.name in _SQUARED else 1.0
-    down, _, up = (math.hypot(power * math.log(factor / found[1]), _NINETY * _OWN * doubt / error) for factor in found)
-    median = error * found[1] ** power
-    low, high = median * math.exp(-down), median * math.exp(up)
-    if median < FEW_MISTAKES * doubt:
-        low = _LEAST_ERROR
-    most = 1.0 if metric.direction == "higher" and metric.name != "r2" else float("inf")
-    return Forecast(min(most, median), min(most, low), min(most, high))
+    low, median, high = found
+    return low, median * (low / median) ** _QUARTER, median, median * (high / median) ** _QUARTER, high
+
+
+def _narrowed(factors: Five, errors: Sequence[float]) -> Five:
+    """Narrow the range where the best three rungs lie near each other: what they share is then mostly noise."""
+    if len(errors) < _APART_AT + 2:  # the constant guess is none of the three
+        return factors
+    apart = math.log(max(errors[_APART_AT], _LEAST_ERROR) / max(errors[0], _LEAST_ERROR))
+    share = min(1.0, max(_NARROWEST, apart / _USUALLY_APART))
+    low, lower, median, upper, high = (factors[2] * (each / factors[2]) ** share for each in factors)
+    return low, lower, median, upper, high
