@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,7 @@ from yunti.climbing.wording import foreseen
 from yunti.records import Cost, ForecastRecord, Point, RungRecord, Score, from_json, to_json
 from yunti.specs import TaskSpec
 from yunti.tasks.metrics import METRICS, metric_named
+from yunti.words import speaking, told
 
 ACCURACY = TaskSpec("classification", "y", "accuracy", "higher", ("a", "b"))
 
@@ -168,3 +170,23 @@ def test_what_came_of_earlier_forecasts_corrects_the_next():
     plain, corrected = outlook(some, known()), outlook(some, known(0.90, done))
     assert math.log((1 - corrected.median) / (1 - plain.median)) == pytest.approx(-math.log(2) / 3)
     assert outlook(some, known(0.90, replace(done, forecast=replace(came, basis="prior")))) == plain
+
+
+def test_forecasts_are_told_in_chinese_with_the_same_numbers():
+    some = points([0.70, 0.72, 0.74])
+    priced = parse_worth("1 point = 1 s", "2.5/h")
+    sentences = [
+        foreseen(outlook(some, known()), ACCURACY),
+        foreseen(outlook(some, known(worth=priced)), ACCURACY, priced),
+        foreseen(outlook(some[:2], known()), ACCURACY),
+    ]
+    with speaking("zh"):
+        spoken = [told(sentence) for sentence in sentences]
+    assert spoken[0].startswith("预期准确率 0.")
+    assert "比 boosting 高出 0.51 个百分点以上的概率" in spoken[0]
+    assert spoken[0].endswith("→ 不值得")
+    assert "（0.024）" in spoken[1]
+    assert spoken[1].endswith("而所需时间相当于 34.00 个百分点")
+    assert spoken[2] == "无法预测：只有两个规模，至少需要三个"
+    for english, chinese in zip(sentences, spoken, strict=True):
+        assert re.findall(r"\d+\.\d+", english) == re.findall(r"\d+\.\d+", chinese)

@@ -42,7 +42,7 @@ CLIMBING = {
     "forecast.expected for": "预期{metric} {value}（{low} 至 {high}），约需 {time}",
     "forecast.expected for money": "预期{metric} {value}（{low} 至 {high}），约需 {time}（{money}）",
     "forecast.prior": "根据它在其他数据上的表现（先验），预期{metric} {value}（{low} 至 {high}）",
-    "forecast.told": "{expected}；比 {against} 高出 {least} 以上的概率：{chance} % → {worth}",
+    "forecast.told": "{expected}；比 {against} 高出 {least}以上的概率：{chance} % → {worth}",
     "forecast.worth it": "值得",
     "forecast.not worth it": "不值得",
     "forecast.pays": "值得：预期提高 {gain}，所需时间相当于 {price}",
