@@ -213,7 +213,7 @@ def _go(run: RunFolder, dataset: Dataset, record: ClimbRecord, began: float, tel
         ascent.interrupt(rungs)
         if not state.trained():
             if request.full:
-                tell(RungSaid(rungs[0].name, f"interrupted; `yunti train --resume {run.path}` goes on"))
+                tell(RungSaid(rungs[0].name, say("climb.goes on", folder=run.path)))
             raise
         conclude(state, rungs, open_test=False)
     if unfinished := write_if_possible(run, state.record):

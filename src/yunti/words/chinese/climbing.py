@@ -2,6 +2,7 @@
 
 CLIMBING = {
     "climb.interrupted": "训练前被中断；用 --resume 可继续训练",
+    "climb.goes on": "已中断；用 `yunti train --resume {folder}` 继续",
     "climb.too few to combine": "至少需要两个已训练的梯级",
     "climb.no time": "分到的时间只有 {share} 秒，少于能学到东西所需的 {needed} 秒",
     "climb.no pilot": "无法在 {rows} 行上试训：{error}",

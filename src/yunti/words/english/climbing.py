@@ -2,6 +2,7 @@
 
 CLIMBING = {
     "climb.interrupted": "interrupted before it was trained; --resume trains it",
+    "climb.goes on": "interrupted; `yunti train --resume {folder}` goes on",
     "climb.too few to combine": "it needs at least two trained rungs",
     "climb.no time": "its share of the budget, {share:.1f} s, is under the {needed:.0f} s with which it can learn "
     "something",
