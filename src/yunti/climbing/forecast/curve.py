@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy as np
@@ -108,14 +108,9 @@ def extrapolate(
         >>> extrapolate([1000, 2000], [0.3, 0.2], 4000).refused
         'two sizes are too few: three are needed'
     """
-    x, y, errors = _points(sizes, scores, at, stderr, kind)
-    noise = _NOISE[kind]
-    variances = _variances(y, errors, noise, blind=stderr is None)
-    if reason := _reason(x, np.log(y), variances, math.log(at)):
-        return Forecast(math.nan, math.nan, math.nan, reason)
-    low, median, high = _forecast(x, np.log(y), variances, math.log(at), noise)
+    seen = _seen(_points(sizes, scores, at, stderr, kind), math.log(at), kind, level=True)
     most = 1.0 if kind == "error" else math.inf
-    return Forecast(min(most, math.exp(median)), min(most, math.exp(low)), min(most, math.exp(high)))
+    return replace(seen, median=min(most, seen.median), low=min(most, seen.low), high=min(most, seen.high))
 
 
 def growth(
@@ -136,23 +131,24 @@ def growth(
         >>> f"{seen.median:.2f} ({seen.low:.2f} to {seen.high:.2f})"
         '0.85 (0.75 to 0.90)'
     """
-    x, y, errors = _points(sizes, scores, at, stderr, kind)
+    return _seen(_points(sizes, scores, at, stderr, kind), math.log(at), kind, level=False)
+
+
+def _seen(points: tuple[Floats, Floats, Floats | None], at: float, kind: Kind, *, level: bool) -> Forecast:
+    """Forecast from logarithms of sizes, scores and their standard errors, or say why not."""
+    x, y, errors = points
     noise = _NOISE[kind]
-    variances = _variances(y, errors, noise, blind=stderr is None)
-    if reason := _reason(x, np.log(y), variances, math.log(at)):
+    relative = np.zeros_like(y) if errors is None else np.minimum(errors / y, 1.0)
+    variances = relative**2 + (noise.blind if errors is None else noise.floor) ** 2
+    if reason := _reason(x, np.log(y), variances, at):
         return Forecast(math.nan, math.nan, math.nan, reason)
-    low, median, high = _forecast(x, np.log(y), variances, math.log(at), noise, level=False)
+    low, median, high = _forecast(x, np.log(y), variances, at, noise, level=level)
     return Forecast(math.exp(median), math.exp(low), math.exp(high))
-
-
-def _variances(y: Floats, errors: Floats, noise: _Noise, *, blind: bool) -> Floats:
-    variances: Floats = np.minimum(errors / y, 1.0) ** 2 + (noise.blind if blind else noise.floor) ** 2
-    return variances
 
 
 def _points(
     sizes: Sequence[float], scores: Sequence[float], at: float, stderr: Sequence[float] | None, kind: Kind
-) -> tuple[Floats, Floats, Floats]:
+) -> tuple[Floats, Floats, Floats | None]:
     n, y = np.asarray(sizes, dtype=np.float64), np.asarray(scores, dtype=np.float64)
     errors = np.zeros_like(y) if stderr is None else np.asarray(stderr, dtype=np.float64)
     if kind not in _NOISE:
@@ -171,7 +167,7 @@ def _points(
         raise OptionError("stderr", "they must be numbers from 0 on", f"they are {errors.tolist()}", "leave them out")
     if not math.isfinite(at) or at <= n[-1]:
         raise OptionError("at", f"it must lie beyond the last size, {n[-1]:g}", f"it is {at:g}", "ask for more")
-    return np.log(n), y, errors
+    return np.log(n), y, None if stderr is None else errors
 
 
 def _reason(x: Floats, u: Floats, variances: Floats, at: float) -> str:
@@ -190,7 +186,7 @@ def _reason(x: Floats, u: Floats, variances: Floats, at: float) -> str:
 
 
 def _forecast(
-    x: Floats, u: Floats, variances: Floats, at: float, noise: _Noise, *, level: bool = True
+    x: Floats, u: Floats, variances: Floats, at: float, noise: _Noise, *, level: bool
 ) -> tuple[float, float, float]:
     """Return the interval and the median of the score's logarithm; without `level`, of how much it changes."""
     belief = believe(x, u, variances)
