@@ -109,8 +109,9 @@ def extrapolate(
         'two sizes are too few: three are needed'
     """
     seen = _seen(_points(sizes, scores, at, stderr, kind), math.log(at), kind, level=True)
-    most = 1.0 if kind == "error" else math.inf
-    return replace(seen, median=min(most, seen.median), low=min(most, seen.low), high=min(most, seen.high))
+    if kind == "loss" or seen.refused:
+        return seen
+    return replace(seen, median=min(1.0, seen.median), low=min(1.0, seen.low), high=min(1.0, seen.high))
 
 
 def growth(
