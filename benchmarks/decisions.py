@@ -34,7 +34,7 @@ from yunti.tasks.metrics import metric_named
 PILOT_SECONDS, LEAST_PILOT_ROWS = 8.0, 60  # here also of rungs that a climb would train at once
 CHEAP = ("constant", "linear")
 WAYS = ("never", "always", "prior", "pilots")
-RATES = (30.0, 120.0, 600.0)  # seconds that a point is worth
+RATES = (30.0, 60.0, 120.0, 600.0)  # seconds that a point is worth
 
 
 def climb(source: str, folder: Path, budget: str) -> None:

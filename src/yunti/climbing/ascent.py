@@ -10,7 +10,7 @@ from typing import final
 from yunti.climbing.budget import PILOT_START_SECONDS, share_of
 from yunti.climbing.events import Foreseen, RungStarted
 from yunti.climbing.forecast.outlook import Known, judged, outlook
-from yunti.climbing.forecast.prior import prior
+from yunti.climbing.forecast.prior import prior, usual_seconds
 from yunti.climbing.state import INTERRUPTED, State
 from yunti.climbing.wording import foreseen
 from yunti.errors import RungError
@@ -160,7 +160,7 @@ class Ascent:
         seen = prior(rung.name, state.spec, state.metric, known.trained)
         if seen is None:
             return None
-        priced = None if known.worth.gain_per_second is None else share
+        priced = None if known.worth.gain_per_second is None else usual_seconds(rung.name, share)
         made = ForecastRecord(
             rows=state.spec.rows, basis="prior", seconds=priced, against=known.best.name, least=known.least
         )
