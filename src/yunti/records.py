@@ -89,6 +89,11 @@ class Score:
     low: float
     high: float
 
+    @property
+    def stderr(self) -> float:
+        """The standard error that the interval tells."""
+        return (self.high - self.low) / (2 * 1.96)
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -220,7 +225,7 @@ class NextStep:
         high: its upper end.
         cost_seconds: seconds of training that it takes; None where only the user knows what it costs.
         worth_it: whether it is worth its cost; None where nobody here can say.
-        kind: climb a rung that was left out, get more data, train longer or a larger network, give a pretrained model,
+        kind: climb a rung that was left out, get more data, train longer, give a pretrained model,
             or stop.
         rung: the rung concerned.
         rows: training rows there would be.
@@ -234,7 +239,7 @@ class NextStep:
     high: float | None = None
     cost_seconds: float | None = None
     worth_it: bool | None = None
-    kind: Literal["rung", "data", "longer", "larger", "pretrained", "stop"] = "rung"
+    kind: Literal["rung", "data", "longer", "pretrained", "stop"] = "rung"
     rung: str = ""
     rows: int | None = None
     chance: float | None = None

@@ -134,7 +134,7 @@ def test_a_forecast_is_told_in_a_sentence_and_kept_in_json():
     seen = outlook(points([0.70, 0.72, 0.74]), known())
     sentence = foreseen(seen, ACCURACY)
     assert sentence.startswith(f"expected accuracy {seen.median:.3g} (")
-    assert "for 34 s; chance that it beats boosting by more than 0.51 points: 1 % → not worth it" in sentence
+    assert "for 34 s, 258 MiB; chance that it beats boosting by more than 0.51 points: 1 % → not worth it" in sentence
     assert from_json(ForecastRecord, to_json(seen)) == seen
 
 
@@ -148,7 +148,7 @@ def test_a_rate_of_exchange_decides_by_the_expected_gain():
     assert dear.price == pytest.approx(0.34, rel=1e-6)
     assert foreseen(dear, ACCURACY).endswith("points are to be expected, and its time costs as much as 34.00 points")
     priced = parse_worth("1 point = 10 min", "2.5/h")
-    assert "for 34 s (0.024)" in foreseen(outlook(some, known(worth=priced)), ACCURACY, priced)
+    assert "for 34 s, 258 MiB, at a price of 0.024;" in foreseen(outlook(some, known(worth=priced)), ACCURACY, priced)
 
 
 def test_a_rung_with_a_whole_curve_pulls_the_forecast_by_three_tenths():
@@ -183,9 +183,9 @@ def test_forecasts_are_told_in_chinese_with_the_same_numbers():
     with speaking("zh"):
         spoken = [told(sentence) for sentence in sentences]
     assert spoken[0].startswith("预期准确率 0.")
-    assert "比 boosting 高出 0.51 个百分点以上的概率" in spoken[0]
+    assert "优于 boosting 超过 0.51 个百分点的概率" in spoken[0]
     assert spoken[0].endswith("→ 不值得")
-    assert "（0.024）" in spoken[1]
+    assert "代价 34 s, 258 MiB，价钱 0.024；" in spoken[1]
     assert spoken[1].endswith("而所需时间相当于 34.00 个百分点")
     assert spoken[2] == "无法预测：只有两个规模，至少需要三个"
     for english, chinese in zip(sentences, spoken, strict=True):

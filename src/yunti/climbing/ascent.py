@@ -23,7 +23,6 @@ PILOT_SECONDS = 180.0  # a rung with a smaller share is trained at once: pilots 
 LEAST_PILOT_ROWS = 100
 CURVE_PARTS = (16, 8, 4, 2)
 CURVE_SHARE = 0.03  # of the budget, for the learning curve of a cheap rung
-LEAST_CURVE_ROWS = 30
 LEAST_SECONDS = 1.0  # the first rung gets this much even when the budget is already spent: there is always a model
 
 
@@ -43,9 +42,11 @@ class Ascent:
         """Train one rung, say why not, or put it off; a rung that is already recorded is left as it is."""
         state = self.state
         if state.record.rung(rung.name):
+            self._draw_curve(rung)  # where the climb was killed before it was done
             return
         if finished := state.run.rung_record(rung.name):  # the climb was killed before it could note this
             state.add(finished)
+            self._draw_curve(rung)
             return
         later = [*self.put_off, *(each for each in later if not each.unfit_for(state.spec))]
         share = self._share(rung, later)
@@ -101,9 +102,13 @@ class Ascent:
         trained = state.run.rung_record(rung.name) if ending.how == "ok" else None
         if trained is None:
             trained = RungRecord(rung.name, rung.era, "stopped" if ending.how == "late" else "failed", ending.reason)
-        else:
-            self._draw_curve(rung, trained)
         state.add(trained)
+        self._draw_curve(rung)
+
+    def _draw_curve(self, rung: Rung) -> None:
+        """Draw the learning curve of a cheap rung: what more rows would bring is read off it."""
+        allowed = min(CURVE_SHARE * self.state.record.budget.seconds, self.state.left())
+        self.state.draw_curve(rung, CURVE_PARTS, allowed)
 
     def _leave_out(self, rung: Rung, reason: str) -> None:
         self.state.add(RungRecord(rung.name, rung.era, "skipped", reason))
@@ -127,19 +132,19 @@ class Ascent:
         state = self.state
         if state.request.full or rung.combines or not state.trained():
             return False
-        if state.run.points(rung.name).points:  # the climb was killed after the pilots
+        if state.run.points(rung.name).complete:  # the climb was killed after the pilots
             return True
         return share >= PILOT_SECONDS and state.spec.rows // PILOT_PARTS[0] >= LEAST_PILOT_ROWS
 
     def _try_on_parts(self, rung: Rung, share: float) -> bool:
         """Train a rung on parts of the rows, and tell what it is expected to bring; False where it proved cheap."""
         state, rows = self.state, self.state.spec.rows
-        if not state.run.points(rung.name).points:
+        if not state.run.points(rung.name).complete:
             parts = [rows // part for part in PILOT_PARTS]
             seconds = state.starts[rung.needs_torch] + len(parts) * PILOT_START_SECONDS + share * sum(parts) / rows
             state.tell(RungStarted(rung.name, rung.era, rung.idea, seconds))
             state.work(rung, seconds, act="pilot", parts=parts, whole_seconds=share)
-        if len(state.run.points(rung.name).points) == 1:
+        if state.run.points(rung.name).cheap:
             return False
         forecast = self._foresee(rung, share)
         told = foreseen(forecast, state.record.task, state.request.exchange)
@@ -180,25 +185,11 @@ class Ascent:
             share,
         )
 
-    def _draw_curve(self, rung: Rung, trained: RungRecord) -> None:
-        """Train a cheap rung on parts of the rows too: what more rows would bring is read off its curve."""
-        state = self.state
-        if state.request.full or rung.combines or trained.cost is None or state.run.points(rung.name).points:
-            return
-        if trained.plan.get("rows", state.spec.rows) < state.spec.rows or rung.name == "constant":
-            return
-        parts = [rows for rows in (state.spec.rows // part for part in CURVE_PARTS) if rows >= LEAST_CURVE_ROWS]
-        start = state.starts[rung.needs_torch]
-        seconds = start + 1.2 * max(0.0, trained.cost.train_seconds - start) * sum(parts) / state.spec.rows
-        allowed = min(CURVE_SHARE * state.record.budget.seconds, state.left())
-        if len(parts) >= 3 and seconds <= allowed:
-            state.work(rung, allowed, act="curve", parts=parts, whole_seconds=trained.cost.train_seconds)
-
     def _has_checkpoints(self, rung: Rung) -> bool:
         """Say whether a single rung, trained at full strength, left something to go on from."""
         return self.state.request.full and any(self.state.run.checkpoints(rung.name).glob("step-*"))
 
 
 def _value(forecast: ForecastRecord) -> float:
-    """Order rungs by what they promise: the expected gain less its price; first those of which nothing is known."""
-    return math.inf if forecast.gain is None else forecast.gain - (forecast.price or 0.0)
+    """Order rungs by what they promise: the expected gain less its price; last those of which nothing is known."""
+    return -math.inf if forecast.gain is None else forecast.gain - (forecast.price or 0.0)

@@ -69,7 +69,7 @@ def derive_budget(rows: int, columns: Sequence[ColumnSpec]) -> tuple[float, str]
     seconds = min(LONGEST_SECONDS, max(shortest, 45.0 + rate * rows / 1000))
     seconds = float(round(seconds / 15) * 15)
     if dear:
-        return seconds, say("budget.derived from kinds", rows=rows, kinds=" and ".join(dear))
+        return seconds, say("budget.derived from kinds", rows=rows, kinds=[say(f"dear.{kind}") for kind in dear])
     return seconds, say("budget.derived from table", rows=rows)
 
 

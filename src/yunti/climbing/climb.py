@@ -15,10 +15,11 @@ from yunti.climbing.conclude import conclude
 from yunti.climbing.events import Finished, Prepared, RungSaid, Stage, Tell
 from yunti.climbing.forecast.worth import parse_price, parse_worth
 from yunti.climbing.listen import Listeners
-from yunti.climbing.reporting import plot, write, write_if_possible
+from yunti.climbing.reporting import NAME, plot, write, write_if_possible
 from yunti.climbing.request import Request, from_settings, names, seconds_or_none
 from yunti.climbing.run import RunFolder
 from yunti.climbing.state import INTERRUPTED, State
+from yunti.climbing.wording import SHARES
 from yunti.data.dataset import Dataset, open_dataset, prepare
 from yunti.devices import choose_device, this_machine
 from yunti.errors import InputError, OptionError
@@ -175,6 +176,8 @@ def _resumed(run: RunFolder, tell: Tell | None, began: float) -> Climb:
     request = run.request
     record = run.record
     if record is not None and record.test is not None:
+        if not (run.path / NAME).is_file():  # the climb was killed while it was drawn
+            write_if_possible(run, record)
         return Climb(run.path, record)
     with Listeners(run, tell) as tell_all:
         if (run.prepared / "dataset.json").is_file():
@@ -235,6 +238,9 @@ def _begin(run: RunFolder, request: Request, dataset: Dataset) -> ClimbRecord:
         return replace(saved, rungs=kept, verdict=None)
     task = infer_task(dataset.task, dataset.target.name, dataset.classes, request.metric)
     choose_rungs(task.name, request.rungs)
+    if request.exchange.in_points and task.metric not in (*SHARES, "r2"):
+        mend = 'write the gain in that unit, such as --worth "0.1 = 30 min"'
+        raise OptionError("--worth", "points are hundredths of a share", f"{task.metric} has a unit of its own", mend)
     if request.budget_seconds is None and request.full:
         seconds, reason = UNBOUNDED_SECONDS, say("budget.full")
     elif request.budget_seconds is None:

@@ -47,8 +47,8 @@ def conclude(state: State, ladder: Sequence[Rung], *, open_test: bool) -> None:
         clusters=valid.groups,
     )
     state.save(verdict=verdict(choice, state.record.task))
-    if open_test and not state.request.full:
-        _draw_curve(state, choice.chosen)
+    if open_test:
+        state.draw_curve(state.rung(choice.chosen.name), CURVE_PARTS, state.left())
     _look_ahead(state, ladder)
     if open_test and state.request.refit:
         _refit(state, choice.chosen)
@@ -58,29 +58,13 @@ def conclude(state: State, ladder: Sequence[Rung], *, open_test: bool) -> None:
     state.tell(Decided(state.record.verdict, state.record.test))
 
 
-def _draw_curve(state: State, chosen: RungRecord) -> None:
-    """Train the chosen rung on parts of the rows with the time that is left, where it has no learning curve yet."""
-    split, rung = state.record.data.split, state.rung(chosen.name)
-    if rung.combines or chosen.curve or chosen.cost is None or rung.name == "constant":
-        return
-    if chosen.plan.get("rows", split.train) < split.train:
-        return
-    parts = [split.train // part for part in CURVE_PARTS]
-    start = state.starts[rung.needs_torch]
-    took = max(0.0, chosen.cost.train_seconds - start)
-    needed = start + 1.3 * took * sum(parts) / split.train
-    if parts[0] >= 1 and needed <= state.left():
-        state.work(rung, state.left(), act="curve", parts=parts, whole_seconds=took)
-        state.redraw(chosen.name)
-
-
 def _look_ahead(state: State, ladder: Sequence[Rung]) -> None:
     """Say what could be done next, and what holds the score back."""
     made = state.record.verdict
     assert made is not None
     chosen = state.record.rung(made.chosen)
     assert chosen is not None
-    if state.request.full or chosen.name == "constant":
+    if state.request.full:
         return
     standing = Standing(chosen, state.record.rungs, ladder, state.spec, state.metric, state.request.exchange)
     steps = next_steps(standing)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from yunti.climbing.next import Standing, change_with_rows
+from yunti.climbing.next import Standing, change_with_rows, cut_short
 from yunti.climbing.wording import gap_text
 from yunti.records import LimitRecord, NextStep, RepeatsRecord, RungRecord
 from yunti.specs import TaskSpec
@@ -17,6 +17,7 @@ from yunti.words import say
 _LEAST_STRONG: Final = 3
 _STRONG: Final = 1.25  # times the error of the best
 _LEAST_WRONG: Final = 20
+_SURE: Final = 0.6  # of a class that is rare; of a common one half way from its share to 1
 _MOSTLY: Final = 0.6  # of the chosen rung's errors
 _LEAST_PAIRS: Final = 50
 _LEAST_SHARE: Final = 0.05  # of the training rows: fewer repeats may be rows of a kind of their own
@@ -71,23 +72,27 @@ def _other(standing: Standing, steps: Sequence[NextStep], found: dict[str, Any])
             rung = curved.name if curved else chosen.name
             return LimitRecord("data", say("limit.data", rung=rung, gain=gain, low=low, high=high), **found)
     longer = any(step.kind == "longer" and step.worth_it is not False for step in steps)
-    cut = [each.name for each in strong_rungs(standing) if each.plan.get("shortened")]
+    cut = [each.name for each in strong_rungs(standing) if cut_short(each)]
     if cut and longer:
         return LimitRecord("time", say("limit.time", rungs=", ".join(cut)), **found)
     for step in steps:
         if step.kind == "rung" and step.chance is not None and step.chance >= 0.5:
             return LimitRecord("model", say("limit.model", rung=step.rung), **found)
-    if change_with_rows(standing, 2 * standing.spec.rows) is None:
-        return LimitRecord("unclear", say("limit.unclear", rung=chosen.name), **found)
     curved = standing.curved
+    if curved is None:
+        return LimitRecord("unclear", say("limit.unclear", rung=chosen.name), **found)
+    if change_with_rows(standing, 2 * standing.spec.rows) is None:
+        return LimitRecord("unclear", say("limit.no shape", rung=curved.name), **found)
+    if any(step.worth_it is None for step in steps):
+        return LimitRecord("unclear", say("limit.open", rung=curved.name), **found)
     return LimitRecord("unclear", say("limit.flat", rung=curved.name if curved else chosen.name), **found)
 
 
 def strong_rungs(standing: Standing) -> list[RungRecord]:
     """Return the rungs, ensembles left out, whose error is at most a quarter above that of the best."""
-    trained = [each for each in standing.records if each.score and "weights" not in each.plan]
+    trained = [each for each in standing.trained if "weights" not in each.plan and each.name != "constant"]
     errors = {each.name: standing.metric.as_error(each.score.valid) for each in trained if each.score}
-    most = _STRONG * max(1e-4, min(errors.values(), default=0.0))
+    most = _STRONG * min(errors.values(), default=0.0)
     return [each for each in trained if errors[each.name] <= most]
 
 
@@ -126,10 +131,17 @@ def _share(standing: Standing) -> float:
 def _disagreements(
     task: TaskSpec, chosen: RungRecord, strong: Sequence[RungRecord], target: NDArray[Any], predictions: Predictions
 ) -> tuple[int, int]:
-    """Count validation rows that the chosen rung gets wrong, and those on which all strong rungs agree otherwise."""
+    """Count validation rows that the chosen rung gets wrong, and those on which all strong rungs are sure of the same
+    other answer.
+    """
     if task.name != "classification":
         return 0, 0
-    answers = [predictions(each.name).argmax(axis=1) for each in (chosen, *strong)]
-    wrong = answers[0] != target
-    alike = wrong & np.all([each == answers[0] for each in answers[1:]], axis=0) if len(answers) > 1 else wrong & False
-    return int(wrong.sum()), int(alike.sum())
+    answer = predictions(chosen.name).argmax(axis=1)
+    wrong = answer != target
+    if not strong:
+        return int(wrong.sum()), 0
+    usual = np.bincount(target, minlength=len(task.classes)) / len(target)
+    sure = np.maximum(_SURE, (1 + usual) / 2)  # a common class is answered for want of anything better
+    rows = np.arange(len(target))
+    alike = np.all([predictions(each.name)[rows, answer] >= sure[answer] for each in strong], axis=0)
+    return int(wrong.sum()), int((wrong & alike).sum())

@@ -9,8 +9,8 @@ from typing import Final, Literal, final
 
 from yunti.climbing.forecast.chances import Likely, chance_below, expected_gain, widened
 from yunti.climbing.forecast.curve import Forecast, growth
-from yunti.climbing.forecast.outlook import LEAST_CHANCE, as_curve, as_forecast, standard_error
-from yunti.climbing.forecast.prior import prior
+from yunti.climbing.forecast.outlook import LEAST_CHANCE, as_curve, as_forecast
+from yunti.climbing.forecast.prior import least_error, prior
 from yunti.climbing.forecast.worth import Worth
 from yunti.ladders.rung import Rung
 from yunti.records import NextStep, Point, RungRecord
@@ -18,7 +18,7 @@ from yunti.specs import Kind, Spec
 from yunti.tasks.metrics import Metric
 from yunti.words import say
 
-Way = Literal["rung", "data", "longer", "larger", "pretrained", "stop"]
+Way = Literal["rung", "data", "longer", "pretrained", "stop"]
 _MORE: Final = ((2, "next.twice"), (4, "next.four times"))
 _OTHER_CURVE: Final = (
     1.3  # the interval is so much wider where the curve is that of another rung, a member of the chosen
@@ -128,18 +128,24 @@ def _rungs(standing: Standing) -> Iterator[NextStep]:
 
 def _longer(standing: Standing) -> Iterator[NextStep]:
     """The best rung that was cut short, with twice the time."""
-    cut = [each for each in standing.records if each.score and each.cost and each.reason and each.plan.get("shortened")]
+    cut = [each for each in standing.trained if each.cost and "weights" not in each.plan and cut_short(each)]
     if not cut:
         return
     best = min(cut, key=lambda each: standing.metric.as_error(each.score.valid if each.score else math.nan))
     assert best.score is not None
     assert best.cost is not None
-    error = max(1e-4, standing.metric.as_error(best.score.valid))
+    error = standing.metric.as_error(best.score.valid)
+    error = max(least_error(standing.metric, error), error)
     low, median, high = (error * factor for factor in _TWICE_AS_LONG)
     change = _relative(Forecast(median, low, high), standing)
     step = _step(say("next.longer", rung=best.name), "longer", change, standing)
     step = replace(step, cost_seconds=2 * best.cost.train_seconds, rung=best.name, basis="prior")
     yield replace(step, worth_it=_worth_it(step, change, standing))
+
+
+def cut_short(rung: RungRecord) -> bool:
+    """Say whether a rung was planned smaller for want of time, or ended before it was through."""
+    return bool(rung.plan.get("shortened") or rung.plan.get("stopped"))
 
 
 def _pretrained(standing: Standing) -> Iterator[NextStep]:
@@ -156,7 +162,7 @@ def _has_curve(rung: RungRecord) -> bool:
 
 
 def _relative(seen: Forecast | Likely, standing: Standing) -> Forecast | Likely:
-    error = max(1e-4, standing.error)
+    error = max(least_error(standing.metric, standing.error), standing.error)
     if isinstance(seen, Likely):
         return seen.times(1 / error)
     return Forecast(seen.median / error, seen.low / error, seen.high / error)
@@ -170,7 +176,9 @@ def _step(action: str, kind: Way, change: Forecast | Likely, standing: Standing)
 
 def _chance(change: Forecast | Likely, standing: Standing) -> float:
     """Return the probability that the error falls by more than the standard error of the score."""
-    return chance_below(change, 1 - standard_error(standing.chosen) / max(1e-4, standing.error))
+    assert standing.chosen.score is not None
+    error = max(least_error(standing.metric, standing.error), standing.error)
+    return chance_below(change, 1 - standing.chosen.score.stderr / error)
 
 
 def _likely(step: NextStep) -> bool:

@@ -37,8 +37,7 @@ def train_on_parts(job: Job, send: Send) -> None:
     kind: Part = "pilot" if job.act == "pilot" else "curve"
     send({"fraction": 0.0})
     watch = job.watch(send, job.seconds)
-    points: list[Point] = []
-    loaded = 0
+    seen, loaded = Points(), 0
     for place, rows in enumerate(job.parts):
         resting = resting_memory_bytes()
         if place == 1:
@@ -56,17 +55,19 @@ def train_on_parts(job: Job, send: Send) -> None:
         predictions = model.predict(dataset.valid.table)
         check(predictions, rung)
         found = scored(job, dataset, predictions)
-        stderr = (found.high - found.low) / (2 * 1.96)
         took = round(time.monotonic() - began, 3)
         peak = peak_memory_bytes() if place == 0 else loaded + peak_memory_bytes() - resting
-        points.append(Point(rows, found.valid, stderr, took, peak, round(part.seconds, 3)))
-        recipe_seconds = None
-        if rows == job.parts[-1]:
-            recipe_seconds = _recipe_seconds(model, rung, job, dataset, took - part.seconds)
+        point = Point(rows, found.valid, found.stderr, took, peak, round(part.seconds, 3))
         row_bytes = model.row_bytes(dataset.train.table.take(slice(0, SAMPLE_ROWS)))
-        run.save_points(rung.name, Points(tuple(points), recipe_seconds, row_bytes), kind)
+        seen = replace(seen, points=(*seen.points, point), row_bytes=row_bytes)
+        if rows == job.parts[-1]:
+            learning = took - part.seconds
+            seen = replace(seen, recipe_seconds=_recipe_seconds(model, rung, job, dataset, learning))
+        run.save_points(rung.name, seen, kind)
         if kind == "pilot" and took * len(dataset.train) / rows < CHEAP_SHARE * job.whole_seconds:
-            return  # it is so cheap that it is trained at once
+            seen = replace(seen, cheap=True)  # it is trained at once
+            break
+    run.save_points(rung.name, replace(seen, complete=True), kind)
 
 
 def _recipe_seconds(model: Model, rung: Rung, job: Job, dataset: Dataset, learning: float) -> float | None:

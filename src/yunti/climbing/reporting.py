@@ -135,7 +135,7 @@ def spans(lines: Iterable[str]) -> dict[str, float]:
         if not event or (event == "Stage" and part == "reading"):
             continue
         told = json.loads(line)
-        if part and event != "Stage":
+        if part and event != "Stage" and (event != "Prepared" or part == "reading"):
             found[part] = found.get(part, 0.0) + float(told["time"]) - since
         names = {"Stage": "reading", "RungStarted": told.get("name", ""), "RungProgress": "test"}
         part, since = names.get(event, ""), float(told["time"])

@@ -53,11 +53,15 @@ class Points:
         points: of the learning curve.
         recipe_seconds: that a network's whole recipe takes on all rows at the pace that was seen; None where unknown.
         row_bytes: of memory that each further training row takes.
+        complete: whether all parts were trained; a process that was killed leaves it open.
+        cheap: whether the first part showed that the rung needs little of its share.
     """
 
     points: tuple[Point, ...] = ()
     recipe_seconds: float | None = None
     row_bytes: float = 0.0
+    complete: bool = False
+    cheap: bool = False
 
 
 @final

@@ -27,6 +27,8 @@ from yunti.tasks.metrics import Metric, metric_named
 from yunti.words import say
 
 INTERRUPTED = say("climb.interrupted")
+LEAST_CURVE_POINTS, LEAST_CURVE_ROWS = 3, 30
+CURVE_START_SECONDS, CURVE_MARGIN = 0.2, 1.2  # a training on a part of the rows, beside what its rows take
 GRACE_SECONDS = 15.0  # for a process that started slowly, as long as it costs the later rungs no more than a quarter
 
 
@@ -106,6 +108,34 @@ class State:
         self.save(rungs=tuple(rungs))
         self.tell(RungEnded(rung))
 
+    def learned_from_a_part(self, rung: RungRecord) -> bool:
+        """Say whether memory or time let a rung learn from a part of the rows only."""
+        return bool(rung.plan.get("rows", self.spec.rows) < self.spec.rows)
+
+    def draw_curve(self, rung: Rung, parts: Sequence[int], allowed: float) -> None:
+        """Train a trained rung on parts of the rows too, if that fits the time and no learning curve of it is known.
+
+        Args:
+            rung: the rung.
+            parts: one over the shares of the rows.
+            allowed: seconds.
+        """
+        record = self.record.rung(rung.name)
+        if record is None or record.cost is None or rung.combines or rung.name == "constant":
+            return
+        if len(self.run.points(rung.name).points) >= LEAST_CURVE_POINTS or self.run.points(rung.name, "curve").complete:
+            return
+        rows = [self.spec.rows // part for part in parts if self.spec.rows // part >= LEAST_CURVE_ROWS]
+        if self.request.full or self.learned_from_a_part(record) or len(rows) < LEAST_CURVE_POINTS:
+            return
+        start = self.starts[rung.needs_torch]
+        took = max(0.0, record.cost.train_seconds - start)
+        predicting = record.cost.predict_seconds_per_1000 * len(self.dataset.valid) / 1000 + CURVE_START_SECONDS
+        needed = start + CURVE_MARGIN * took * sum(rows) / self.spec.rows + len(rows) * predicting
+        if needed <= allowed:
+            self.work(rung, allowed, act="curve", parts=rows, whole_seconds=took)
+            self.redraw(rung.name)
+
     def redraw(self, name: str) -> None:
         """Take into the record of a rung what was drawn of its learning curve since."""
         rungs = [replace(each, curve=self._curve(each)) if each.name == name else each for each in self.record.rungs]
@@ -114,10 +144,11 @@ class State:
     def _curve(self, rung: RungRecord) -> tuple[Point, ...]:
         """The learning curve of a rung: trainings on parts of the rows, and the whole one."""
         parts = self.run.points(rung.name, "curve").points or self.run.points(rung.name).points
-        if not parts or rung.score is None or rung.cost is None:
+        if not parts or rung.score is None or rung.cost is None or self.learned_from_a_part(rung):
             return parts
-        stderr = (rung.score.high - rung.score.low) / (2 * 1.96)
-        whole = Point(self.spec.rows, rung.score.valid, stderr, rung.cost.train_seconds, rung.cost.peak_memory_bytes)
+        whole = Point(
+            self.spec.rows, rung.score.valid, rung.score.stderr, rung.cost.train_seconds, rung.cost.peak_memory_bytes
+        )
         return (*parts, whole)
 
     def _ladder(self) -> list[str]:

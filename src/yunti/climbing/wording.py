@@ -6,7 +6,7 @@ from yunti.climbing.forecast.worth import FREE, Worth
 from yunti.records import ForecastRecord
 from yunti.specs import TaskSpec
 from yunti.words import say
-from yunti.words.units import decimals_for, score_text, seconds_text
+from yunti.words.units import bytes_text, decimals_for, score_text, seconds_text
 
 SHARES = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "calibration_error")
 
@@ -42,10 +42,14 @@ def _expected(record: ForecastRecord, task: TaskSpec, worth: Worth) -> str:
         return say("forecast.prior", **values)
     if record.seconds is None:
         return say("forecast.expected", **values)
-    time, money = seconds_text(record.seconds), worth.money(record.seconds)
-    if money is None:
-        return say("forecast.expected for", **values, time=time)
-    return say("forecast.expected for money", **values, time=time, money=money_text(money))
+    cost = [seconds_text(record.seconds)]
+    if record.peak_memory_bytes is not None:
+        cost.append(bytes_text(record.peak_memory_bytes))
+    if record.energy_wh is not None:
+        cost.append(energy_text(record.energy_wh))
+    if (money := worth.money(record.seconds)) is None:
+        return say("forecast.expected for", **values, cost=", ".join(cost))
+    return say("forecast.expected for money", **values, cost=", ".join(cost), money=money_text(money))
 
 
 def _worth_it(record: ForecastRecord, task: TaskSpec) -> str:
@@ -68,6 +72,16 @@ def metric_text(task: TaskSpec) -> str:
 def gap_text(value: float, task: TaskSpec) -> str:
     """Write a difference of scores: in points where the metric is a share."""
     return say("points", points=f"{100 * value:.2f}") if task.metric in SHARES else f"{value:.4g}"
+
+
+def energy_text(watt_hours: float) -> str:
+    """Write an energy.
+
+    Example:
+        >>> energy_text(0.0123), energy_text(2.345)
+        ('12 mWh', '2.3 Wh')
+    """
+    return f"{1000 * watt_hours:.2g} mWh" if watt_hours < 0.0995 else f"{watt_hours:.2g} Wh"
 
 
 def money_text(amount: float) -> str:

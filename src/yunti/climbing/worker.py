@@ -57,7 +57,7 @@ def main() -> int:
             send({"error": str(error)})
             return 1
         except MemoryError:
-            send({"error": "it needed more memory than there is"})
+            send({"error": say("ended.too much memory")})
             return 1
     return 0
 

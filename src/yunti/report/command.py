@@ -43,6 +43,9 @@ def _options(settings: Mapping[str, Any], full: bool) -> Iterator[str]:
         yield from ("--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}")
     if settings.get("budget_seconds") is not None:
         yield from ("--budget", f"{settings['budget_seconds']:g}s")
+    for name in ("worth", "price"):
+        if settings.get(name) is not None:
+            yield from (f"--{name}", f"{settings[name]:g}" if name == "price" else str(settings[name]))
     if settings.get("seed"):
         yield from ("--seed", str(settings["seed"]))
     if settings.get("device", "auto") != "auto":

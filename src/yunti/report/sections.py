@@ -224,7 +224,9 @@ def limit(material: Material) -> dict[str, Any] | None:
         return None
     sentences = [told(found.reason)]
     if found.noise_floor is not None:
-        sentences.append(spoken("report.limit.floor", share=f"{100 * found.noise_floor:.1f} %"))
+        classes = material.record.task.name == "classification"
+        floor = "report.limit.floor" if classes else "report.limit.variance"
+        sentences.append(spoken(floor, share=f"{100 * found.noise_floor:.1f} %"))
     if found.disagreements:
         sentences.append(spoken("report.limit.disagreements", rows=found.disagreements))
     return {"what": spoken(f"report.limit.{found.what}"), "sentences": sentences}

@@ -12,7 +12,7 @@ import numpy as np
 from yunti.climbing.forecast.chances import Likely, chance_below, corrected, expected_gain, shifted
 from yunti.climbing.forecast.cost import energy_at, memory_at, seconds_at
 from yunti.climbing.forecast.curve import Forecast, extrapolate
-from yunti.climbing.forecast.prior import FEW_MISTAKES
+from yunti.climbing.forecast.prior import FEW_MISTAKES, least_error
 from yunti.climbing.forecast.worth import FREE, Worth
 from yunti.records import ForecastRecord, Point, RungRecord
 from yunti.tasks.metrics import Metric
@@ -20,7 +20,6 @@ from yunti.words import say
 
 LEAST_CHANCE = 0.2  # of counting as better: below it the time is better spent elsewhere
 _ANCHOR: Final = 0.3  # how much the ratio to a rung whose whole curve is known counts beside the rung's own curve
-_LEAST_ERROR: Final = 1e-4  # a rung without a single mistake may make one in ten thousand
 
 
 @final
@@ -49,13 +48,8 @@ class Known:
     @property
     def least(self) -> float:
         """How much better than the best counts: its standard error."""
-        return standard_error(self.best)
-
-
-def standard_error(rung: RungRecord) -> float:
-    """Return the standard error of a rung's score, which a bootstrap has found."""
-    assert rung.score is not None
-    return (rung.score.high - rung.score.low) / (2 * 1.96)
+        assert self.best.score is not None
+        return self.best.score.stderr
 
 
 def outlook(
@@ -89,10 +83,10 @@ def outlook(
         points=tuple(points),
     )
     if seen.refused:
-        return made
+        return replace(made, worth_it=seen.refused != say("forecast.worsens"))
     seen = corrected(_anchored(seen, points[-1], known), _earlier(known))
     if seen.median < FEW_MISTAKES * known.least:
-        seen = replace(seen, low=min(seen.low, _LEAST_ERROR))
+        seen = replace(seen, low=min(seen.low, least_error(known.metric, seen.median)))
     return judged(made, seen, known)
 
 
@@ -107,7 +101,7 @@ def judged(made: ForecastRecord, likely: Forecast | Likely, known: Known) -> For
     present = known.metric.as_error(known.best.score.valid)
     seen = likely.forecast if isinstance(likely, Likely) else likely
     chance = chance_below(likely, present - known.least)
-    least = 0.0 if seen.low <= _LEAST_ERROR else seen.low
+    least = 0.0 if seen.low <= least_error(known.metric, seen.median) else seen.low
     low, high = sorted((known.metric.as_error(least), known.metric.as_error(seen.high)))
     gain = expected_gain(likely, present)
     price = known.worth.needed(made.seconds)
@@ -132,7 +126,8 @@ def as_curve(metric: Metric, points: Sequence[Point]) -> tuple[list[int], list[f
 
     Errors of regressions have a unit of their own, and only their ratios count.
     """
-    errors = np.maximum([metric.as_error(point.score) for point in points], _LEAST_ERROR)
+    found = [metric.as_error(point.score) for point in points]
+    errors = np.maximum(found, least_error(metric, max(found)))
     unit = max(1.0, float(errors.max(initial=0.0)))
     return [point.rows for point in points], (errors / unit).tolist(), [point.stderr / unit for point in points], unit
 
@@ -142,8 +137,9 @@ def as_forecast(record: ForecastRecord, metric: Metric) -> Forecast | None:
     if record.median is None or record.low is None or record.high is None:
         return None
     low, high = sorted((metric.as_error(record.low), metric.as_error(record.high)))
-    median, low, high = (max(_LEAST_ERROR, each) for each in (metric.as_error(record.median), low, high))
-    return Forecast(median, low, high)
+    median = metric.as_error(record.median)
+    least = least_error(metric, median)
+    return Forecast(max(least, median), max(least, low), max(least, high))
 
 
 def _anchored(seen: Forecast, last: Point, known: Known) -> Forecast:
@@ -151,8 +147,9 @@ def _anchored(seen: Forecast, last: Point, known: Known) -> Forecast:
     for rung in known.trained:
         same = next((point for point in rung.curve if point.rows == last.rows), None)
         if same is not None and rung.score is not None:
-            then, now = (max(_LEAST_ERROR, known.metric.as_error(value)) for value in (same.score, rung.score.valid))
-            mine = max(_LEAST_ERROR, known.metric.as_error(last.score))
+            then, now, mine = (known.metric.as_error(value) for value in (same.score, rung.score.valid, last.score))
+            least = least_error(known.metric, max(then, mine))
+            then, now, mine = max(least, then), max(least, now), max(least, mine)
             ratios.append((now, math.log(mine * now / then)))
     if not ratios:
         return seen
@@ -167,5 +164,6 @@ def _earlier(known: Known) -> list[tuple[Forecast, float]]:
         if record is not None and record.basis == "pilots" and record.outcome is not None:
             seen = as_forecast(record, known.metric)
             if seen is not None:
-                found.append((seen, max(_LEAST_ERROR, known.metric.as_error(record.outcome))))
+                least = least_error(known.metric, seen.median)
+                found.append((seen, max(least, known.metric.as_error(record.outcome))))
     return found

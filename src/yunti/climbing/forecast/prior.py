@@ -17,7 +17,7 @@ from yunti.specs import Kind, Spec
 from yunti.tasks.metrics import Metric
 
 _SQUARED: Final = ("rmse", "mae")  # errors in the target's unit: the root of what 1 − R² measures
-_LEAST_ERROR: Final = 1e-4
+_LEAST_SHARE: Final = 1e-4  # a rung without a single mistake may make one in ten thousand
 _NORMAL: Final = (-1.6449, -0.6745, 0.0, 0.6745, 1.6449)
 _FEW_PLAIN: Final = 2  # with more columns of numbers and categories beside a text or a picture it is a table
 FEW_MISTAKES: Final = 1.7  # standard errors: so small an error is about three rows, and chance may leave none of them
@@ -121,15 +121,17 @@ def prior(rung: str, spec: Spec, metric: Metric, trained: Sequence[RungRecord]) 
         >>> [round(value, 2) for value in seen.quantiles]
         [0.15, 0.21, 0.26, 0.3, 0.32]
     """
-    scores = [each.score for each in trained if each.score is not None and "weights" not in each.plan]
-    errors = sorted(metric.as_error(each.valid) for each in scores)
+    real = [each for each in trained if each.score is not None and "weights" not in each.plan]
+    scores = [each.score for each in real if each.score is not None]
+    share = "accuracy" if spec.task.name == "classification" else "r2"
+    shares = sorted(1 - each.scores.get(share, 0.0) for each in real)
     score = min(scores, key=lambda each: metric.as_error(each.valid))
-    error = errors[0]
-    factors = _factors(rung, spec, errors)
+    error = metric.as_error(score.valid)
+    factors = _factors(rung, spec, shares)
     if factors is None:
         return None
-    doubt = (score.high - score.low) / (2 * 1.96)
-    error = max(_LEAST_ERROR, error, doubt / 2)  # few validation rows may show no mistake
+    doubt = score.stderr
+    error = max(least_error(metric, error), error, doubt / 2)  # few validation rows may show no mistake
     power = 0.5 if metric.name in _SQUARED else 1.0
     median = error * factors[2] ** power
     noise = _OWN * doubt / error
@@ -138,14 +140,25 @@ def prior(rung: str, spec: Spec, metric: Metric, trained: Sequence[RungRecord]) 
         distance = math.hypot(power * math.log(factor / factors[2]), normal * noise)
         values.append(median * math.exp(math.copysign(distance, normal)))
     if median < FEW_MISTAKES * doubt:
-        values[0] = _LEAST_ERROR
+        values[0] = min(values[0], least_error(metric, median))
     most = 1.0 if metric.direction == "higher" and metric.name != "r2" else math.inf
     low, lower, middle, upper, high = (min(most, value) for value in values)
     return Likely((low, lower, middle, upper, high))
 
 
+def least_error(metric: Metric, size: float) -> float:
+    """Return the least error that counts as one: one in ten thousand; of errors with a unit, that part of their size.
+
+    Example:
+        >>> from yunti.tasks.metrics import metric_named
+        >>> least_error(metric_named("accuracy"), 0.1), least_error(metric_named("mae"), 500.0)
+        (0.0001, 0.05)
+    """
+    return _LEAST_SHARE if metric.direction == "higher" else max(_LEAST_SHARE * size, 1e-300)
+
+
 def _factors(rung: str, spec: Spec, errors: Sequence[float]) -> Five | None:
-    """Return the factor's quantiles for data of this kind, errors of this size, and rungs that lie so far apart."""
+    """Return the factor's quantiles for data of this kind and errors, as shares, of this size and so far apart."""
     dear: tuple[Kind, ...] = ("image", "audio", "text", "sequence")
     plain = [column for column in spec.columns if column.kind not in (*dear, "id")]
     kind = next((each for each in dear if spec.of_kind(each)), None) if len(plain) <= _FEW_PLAIN else None
@@ -163,7 +176,7 @@ def _narrowed(factors: Five, errors: Sequence[float]) -> Five:
     """Narrow the range where the best three rungs lie near each other: what they share is then mostly noise."""
     if len(errors) < _APART_AT + 2:  # the constant guess is none of the three
         return factors
-    apart = math.log(max(errors[_APART_AT], _LEAST_ERROR) / max(errors[0], _LEAST_ERROR))
+    apart = math.log(max(errors[_APART_AT], _LEAST_SHARE) / max(errors[0], _LEAST_SHARE))
     share = min(1.0, max(_NARROWEST, apart / _USUALLY_APART))
     low, lower, median, upper, high = (factors[2] * (each / factors[2]) ** share for each in factors)
     return low, lower, median, upper, high

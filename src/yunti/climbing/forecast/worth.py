@@ -10,9 +10,22 @@ from yunti.climbing.budget import UNITS
 from yunti.errors import OptionError
 
 _POINT = 0.01  # of a score that is a share
-_TIMES = {"sec": 1.0, "second": 1.0, "min": 60.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0, **UNITS}
+_TIMES = {
+    "sec": 1.0,
+    "second": 1.0,
+    "min": 60.0,
+    "minute": 60.0,
+    "hour": 3600.0,
+    "day": 86400.0,
+    **UNITS,
+    "秒": 1.0,
+    "分钟": 60.0,
+    "分": 60.0,
+    "小时": 3600.0,
+    "天": 86400.0,
+}
 _LEFT = re.compile(r"(?P<gain>\d+(\.\d+)?|\.\d+)\s*(?P<points>points?|点|個百分點|个百分点)?")
-_RIGHT = re.compile(r"(?P<cost>\d+(\.\d+)?|\.\d+)\s*(?P<unit>[a-z]*)")
+_RIGHT = re.compile(r"(?P<cost>\d+(\.\d+)?|\.\d+)\s*(?P<unit>[a-z\u4e00-\u9fff]*)")
 _EXAMPLE = 'write for example "1 point = 30 min"'
 
 
@@ -25,10 +38,12 @@ class Worth:
         gain_per_second: by how much a score must get better for every second, in the metric's unit; None where no rate
             was given.
         price_per_hour: what an hour costs, in the user's currency; None where that was not said.
+        in_points: whether the rate speaks of points, hundredths of a share.
     """
 
     gain_per_second: float | None = None
     price_per_hour: float | None = None
+    in_points: bool = False
 
     def needed(self, seconds: float | None) -> float | None:
         """Return the gain that pays for some seconds; None without a rate or without a known time."""
@@ -90,7 +105,7 @@ def parse_worth(worth: str | None, price: str | float | None = None) -> Worth:
     seconds = _seconds(float(cost["cost"]), cost["unit"], per_hour)
     if wanted <= 0 or seconds <= 0:
         raise OptionError("--worth", "both sides must be above 0", f"{worth!r} was given", _EXAMPLE)
-    return Worth(wanted / seconds, per_hour)
+    return Worth(wanted / seconds, per_hour, bool(gain["points"]))
 
 
 def _seconds(amount: float, unit: str, per_hour: float | None) -> float:

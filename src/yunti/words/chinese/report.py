@@ -139,6 +139,7 @@ REPORT: dict[str, str] = {
     "report.limit.model": "模型",
     "report.limit.time": "时间",
     "report.limit.unclear": "不明",
+    "report.limit.variance": "输入相同而目标值不同：约 {share} 的方差没有模型能够解释。",
     "report.limit.floor": "据估计，约 {share} 的行任何模型都无法答对。",
     "report.limit.disagreements": "在 {rows} 行验证数据上，较强的各级彼此一致，却与标签不符。",
     "report.data.rows": "{source}：共 {rows} 行；{train} 行用于训练，{valid} 行用于选择，{test} 行用于测试。",

@@ -10,7 +10,11 @@ CLIMBING = {
     "climb.no better": "no average does better than {rung} alone",
     "climb.test failed": "{reason:said} The test rows could not be scored: {trouble}.",
     "budget.derived from table": "derived from {rows:,} rows of table; set --budget to change it",
-    "budget.derived from kinds": "derived from {rows:,} rows with {kinds}; set --budget to change it",
+    "budget.derived from kinds": "derived from {rows:,} rows with {kinds:each}; set --budget to change it",
+    "dear.image": "images",
+    "dear.audio": "audios",
+    "dear.sequence": "sequences",
+    "dear.text": "texts",
     "budget.full": "one rung at full strength, as long as its recipe takes",
     "refit.idea": "Trained anew on training and validation rows together, with all that was chosen kept.",
     "refit.few": "the validation rows would add only {more:.1%} to the training rows",
@@ -19,6 +23,7 @@ CLIMBING = {
     "refit.too dear": "it would take about {needed:.0f} s, and {left:.0f} s were left",
     "ended.late": "it outran its share of the budget and was stopped",
     "ended.memory": "it needed over {held:.1f} GiB of memory, and {limit:.1f} were free",
+    "ended.too much memory": "it needed more memory than there is",
     "ended.killed": "its process was killed, most likely by the system for want of memory",
     "ended.signal": "its process died of signal {signal}",
     "ended.code": "its process ended with code {code}: {line}",
@@ -41,8 +46,8 @@ CLIMBING = {
     "forecast.far": "it is {factor:.3g} times the last size: beyond {most:g} nobody knows",
     "forecast.worsens": "the score gets worse with more",
     "forecast.expected": "expected {metric:said} {value:number} ({low:number} to {high:number})",
-    "forecast.expected for": "expected {metric:said} {value:number} ({low:number} to {high:number}) for {time}",
-    "forecast.expected for money": "expected {metric:said} {value:number} ({low:number} to {high:number}) for {time} ({money})",
+    "forecast.expected for": "expected {metric:said} {value:number} ({low:number} to {high:number}) for {cost}",
+    "forecast.expected for money": "expected {metric:said} {value:number} ({low:number} to {high:number}) for {cost}, at a price of {money:number}",
     "forecast.prior": "expected {metric:said} {value:number} ({low:number} to {high:number}) by what it did on other data (prior)",
     "forecast.told": "{expected:said}; chance that it beats {against} by more than {least:said}: {chance:.0f} % → "
     "{worth:said}",
@@ -72,10 +77,12 @@ CLIMBING = {
     "about {most:.1%} of the rows; {rung} is right on {right:.1%}.",
     "limit.labels scatter": "Rows with the same inputs have targets that differ so much that no model can explain more than "
     "about {most:.1%} of their variance; {rung} explains {right:.1%}.",
-    "limit.data": "The data are the limit: the learning curve of {rung} still falls, and twice the rows would bring "
+    "limit.data": "The data are the limit: {rung} still gets better with more rows, and twice the rows would bring "
     "{gain:said} ({low:said} to {high:said}).",
     "limit.time": "Time is the limit: {rungs} had too little of it; a larger --budget may bring more.",
     "limit.model": "The model may be the limit: {rung}, which was not trained in full, is expected to be better.",
     "limit.flat": "Neither more rows nor the rungs that were left out promise more: the learning curve of {rung} is flat.",
+    "limit.no shape": "What holds the score back cannot be told: the learning curve of {rung} has no shape that can be carried on.",
+    "limit.open": "No single thing holds the score back: the learning curve of {rung} is nearly flat, and what else might bring more is uncertain.",
     "limit.unclear": "What holds the score back cannot be told: no learning curve of {rung} was measured.",
 }

@@ -149,6 +149,7 @@ REPORT: dict[str, str] = {
     "report.limit.model": "the model",
     "report.limit.time": "the time",
     "report.limit.unclear": "unclear",
+    "report.limit.variance": "Equal inputs with different targets: no model can explain about {share} of the variance.",
     "report.limit.floor": "No model can get about {share} of the rows right, by estimate.",
     "report.limit.disagreements": "On {rows:,} validation {rows:row|rows} the strong rungs agree with one "
     "another and not with the label.",
