@@ -22,7 +22,7 @@ def dear(monkeypatch):
 
 def test_a_dear_rung_is_forecast_and_the_forecast_is_kept_beside_what_came(dear, tmp_path):
     told = []
-    climb = yunti.climb("sample:digits", budget=45, rungs="constant,mlp", out=tmp_path / "run", tell=told.append)
+    climb = yunti.climb("sample:digits", budget=30, rungs="constant,mlp", out=tmp_path / "run", tell=told.append)
     record = climb.record.rung("mlp")
     assert record.status in ("done", "stopped")
     seen = record.forecast
@@ -33,7 +33,8 @@ def test_a_dear_rung_is_forecast_and_the_forecast_is_kept_beside_what_came(dear,
     assert seen.worth_it
     assert seen.outcome == record.score.valid
     assert seen.outcome_seconds == record.cost.train_seconds
-    assert 0 < seen.start_seconds < seen.seconds_low < seen.seconds <= seen.seconds_high
+    assert 0 < seen.start_seconds <= seen.seconds
+    assert seen.seconds_low < seen.seconds <= seen.seconds_high
     assert seen.peak_memory_bytes > 2**20
     assert seen.energy_wh > 0
     assert seen.gain > 0.5
@@ -44,12 +45,12 @@ def test_a_dear_rung_is_forecast_and_the_forecast_is_kept_beside_what_came(dear,
     assert kept["median"] == seen.median
     assert any(type(event).__name__ == "Foreseen" and "worth it" in event.sentence for event in told)
     assert "Foreseen" in (tmp_path / "run" / "log.jsonl").read_text()
-    assert climb.record.budget.spent_seconds < 1.05 * 45
+    assert climb.record.budget.spent_seconds < 1.05 * 30
 
 
 def test_a_rung_that_is_not_worth_it_is_left_out_with_the_numbers(dear, tmp_path, monkeypatch):
     monkeypatch.setattr(outlook, "LEAST_CHANCE", 1.1)
-    climb = yunti.climb("sample:digits", budget=45, rungs="constant,mlp", out=tmp_path / "run")
+    climb = yunti.climb("sample:digits", budget=30, rungs="constant,mlp", out=tmp_path / "run")
     record = climb.record.rung("mlp")
     assert record.status == "skipped"
     assert record.reason.startswith("expected accuracy 0.")
@@ -93,7 +94,7 @@ def test_with_a_rate_a_rung_that_cannot_pay_is_left_out_without_a_second_spent(t
 
 def test_pilots_of_a_killed_climb_are_not_made_again(dear, tmp_path, monkeypatch):
     monkeypatch.setattr(Ascent, "climb_put_off", _interrupted)
-    first = yunti.climb("sample:digits", budget=45, rungs="constant,mlp", out=tmp_path / "run")
+    first = yunti.climb("sample:digits", budget=30, rungs="constant,mlp", out=tmp_path / "run")
     assert first.record.rung("mlp").reason.startswith("interrupted")
     pilots = (tmp_path / "run" / "outcomes" / "mlp" / "pilot.json").read_text()
     monkeypatch.undo()

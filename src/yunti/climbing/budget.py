@@ -26,6 +26,7 @@ SHORTEST_WITH_NETWORKS = 105.0  # where columns are of kinds that all networks a
 LONGEST_SECONDS = 3600.0
 UNBOUNDED_SECONDS = 1e9  # thirty years: what stands where no budget was given to a single rung
 SECONDS_PER_1000_ROWS = {"image": 6.0, "audio": 10.0, "sequence": 6.0, "text": 6.0}
+SAID = {"image": "many.picture", "audio": "many.sound", "sequence": "many.sequence", "text": "holds.text"}
 SECONDS_PER_1000_ROWS_OF_NUMBERS = 1.0
 
 
@@ -69,7 +70,7 @@ def derive_budget(rows: int, columns: Sequence[ColumnSpec]) -> tuple[float, str]
     seconds = min(LONGEST_SECONDS, max(shortest, 45.0 + rate * rows / 1000))
     seconds = float(round(seconds / 15) * 15)
     if dear:
-        return seconds, say("budget.derived from kinds", rows=rows, kinds=[say(f"dear.{kind}") for kind in dear])
+        return seconds, say("budget.derived from kinds", rows=rows, kinds=[say(SAID[kind]) for kind in dear])
     return seconds, say("budget.derived from table", rows=rows)
 
 
