@@ -190,3 +190,24 @@ def test_forecasts_are_told_in_chinese_with_the_same_numbers():
     assert spoken[2] == "无法预测：只有两个规模，至少需要三个"
     for english, chinese in zip(sentences, spoken, strict=True):
         assert re.findall(r"\d+\.\d+", english) == re.findall(r"\d+\.\d+", chinese)
+
+
+def test_the_unit_of_an_error_changes_nothing_about_a_decision():
+    def record(unit):
+        half = 0.05 * unit
+        here = replace(best(0.9), score=Score("rmse", 2 * unit, 2 * unit - half, 2 * unit + half))
+        some = points([3 * unit, 2.4 * unit, 2.0 * unit], stderr=0.02 * unit)
+        return outlook(some, Known(metric_named("rmse"), 16000, (here,), here))
+
+    plain = record(1.0)
+    for unit in (1e-6, 1e6):
+        other = record(unit)
+        assert other.chance == pytest.approx(plain.chance, abs=1e-6)
+        assert other.median / unit == pytest.approx(plain.median, rel=1e-6)
+        assert other.low / unit == pytest.approx(plain.low, rel=1e-6)
+
+
+def test_pilots_that_get_worse_are_not_worth_it():
+    worse = outlook(points([0.86, 0.79, 0.70]), known())
+    assert not worse.worth_it
+    assert worse.refused == "the score gets worse with more"

@@ -240,3 +240,49 @@ def test_the_prior_of_a_table_is_narrower_where_the_rungs_lie_near_each_other():
 
     near, far = range_of(0.5, 0.84, 0.845, 0.85), range_of(0.5, 0.6, 0.7, 0.85)
     assert near < 0.6 * far
+
+
+def test_the_majority_class_is_no_proof_against_a_label():
+    target = (np.arange(1000) < 100).astype(np.int64)  # one in ten
+    guess = np.tile([0.9, 0.1], (1000, 1))
+    rungs = [rung(name, 0.9) for name in ("constant", "linear", "svm", "boosting")]
+    here = standing(rungs[-1], *rungs[:-1])
+    found = limit(here, next_steps(here), target, lambda _name: guess, None)
+    assert found.what != "labels"
+    assert found.disagreements == 0
+    assert [each.name for each in strong_rungs(here)] == ["linear", "svm", "boosting"]
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e5])
+def test_the_unit_of_a_target_changes_nothing(unit):
+    task = TaskSpec("regression", "y", "rmse", "lower")
+
+    def at(value, r2=0.8):
+        made = rung("linear", 0.8)
+        return replace(
+            made, score=Score("rmse", unit * value, unit * value * 0.95, unit * value * 1.05), scores={"r2": r2}
+        )
+
+    seen = prior("boosting", spec(task=task), metric_named("rmse"), [at(2.0)])
+    assert seen.quantiles[2] / unit == pytest.approx(2.0 * 0.88**0.5, rel=1e-6)
+    here = standing(at(2.0), spec=spec(task=task), metric="rmse")
+    left_out = RungRecord(
+        "mlp", "deep", "skipped", forecast=ForecastRecord(8000, median=unit, low=0.8 * unit, high=1.2 * unit)
+    )
+    step = next(each for each in next_steps(replace(here, records=(*here.records, left_out))) if each.kind == "rung")
+    assert step.gain == pytest.approx(unit, rel=1e-6)
+    assert step.chance > 0.99
+
+
+def test_a_rung_that_the_clock_stopped_was_cut_short_too():
+    stopped = rung("mlp", 0.84, curve=FLAT, reason="the time was over", plan={"stopped": "the time was over"})
+    steps = next_steps(standing(stopped))
+    assert any(step.kind == "longer" for step in steps)
+    found = limit(standing(stopped), steps, np.zeros(10, dtype=np.int64), answers(("mlp", [0] * 10)), None)
+    assert found.what == "time"
+
+
+def test_a_curve_that_worsens_is_not_called_missing():
+    here = standing(rung("boosting", 0.70, curve=(0.84, 0.80, 0.76, 0.73, 0.70)))
+    found = limit(here, next_steps(here), np.zeros(10, dtype=np.int64), answers(("boosting", [0] * 10)), None)
+    assert "no shape that can be carried on" in found.reason

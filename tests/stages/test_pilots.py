@@ -106,3 +106,34 @@ def test_pilots_of_a_killed_climb_are_not_made_again(dear, tmp_path, monkeypatch
 
 def _interrupted(*_):
     raise KeyboardInterrupt
+
+
+def test_a_curve_that_a_kill_broke_off_is_drawn_when_the_climb_goes_on(tmp_path):
+    out = tmp_path / "run"
+    whole = yunti.climb("sample:penguins", budget=60, rungs="constant,linear", out=out)
+    curve = whole.record.rung("linear").curve
+    assert len(curve) >= 3
+    (out / "outcomes" / "linear" / "curve.json").write_text('{"points": []}')
+    record = json.loads((out / "climb.json").read_text())
+    record |= {"test": None, "verdict": None}
+    record["rungs"][1]["curve"] = []
+    (out / "climb.json").write_text(json.dumps(record))
+    resumed = yunti.resume(out)
+    assert [(point.rows, point.score) for point in resumed.record.rung("linear").curve] == [
+        (point.rows, point.score) for point in curve
+    ]
+    assert [step.gain for step in resumed.verdict.next] == [step.gain for step in whole.verdict.next]
+
+
+def test_points_are_no_measure_of_an_error_with_a_unit(tmp_path):
+    with pytest.raises(OptionError, match="--worth: points are hundredths of a share, but rmse has a unit of its own"):
+        yunti.climb("sample:diabetes", metric="rmse", worth="1 point = 1 min", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_report_that_a_kill_prevented_is_written_when_the_climb_is_resumed(tmp_path):
+    out = tmp_path / "run"
+    yunti.climb("sample:penguins", budget=30, rungs="constant", out=out)
+    (out / "report.html").unlink()
+    yunti.resume(out)
+    assert (out / "report.html").is_file()

@@ -282,9 +282,10 @@ def test_the_time_of_every_part_is_read_from_the_log() -> None:
 
     first = [line(0, "Stage", "reading"), line(1, "Stage", "examining"), line(3, "Prepared")]
     rung = [line(4, "RungStarted", "linear"), line(5, "RungProgress", "linear"), line(9, "RungEnded")]
+    killed = [line(10, "RungStarted", "mlp"), line(12, "RungProgress", "mlp")]
     again = [line(100, "Prepared"), line(101, "RungStarted", "linear"), line(103, "RungEnded")]
     last = [line(104, "RungStarted", "refit"), line(106, "RungProgress", "test"), line(107, "RungProgress", "test")]
-    found = reporting.spans([*first, *rung, *again, *last, line(109, "Decided"), line(110, "Finished")])
+    found = reporting.spans([*first, *rung, *killed, *again, *last, line(109, "Decided"), line(110, "Finished")])
     assert found == {"reading": 3.0, "linear": 7.0, "refit": 2.0, "test": 3.0}
 
 
@@ -297,6 +298,7 @@ COMMANDS: dict[str, Request] = {
     "yunti climb a.csv --metric log_loss --budget 90s --device cpu": Request(
         "a.csv", metric="log_loss", budget_seconds=90.0, device="cpu"
     ),
+    "yunti climb a.csv --worth '1 point = 30 min' --price 2.5": Request("a.csv", worth="1 point = 30 min", price=2.5),
     "yunti climb --target y -- -odd.csv": Request("-odd.csv", target="y"),
     "yunti climb DATA --target y": Request(None, target="y"),
     "yunti train a.csv --rung mlp --set training.epochs=20 --refit": Request(
