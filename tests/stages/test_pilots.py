@@ -18,15 +18,16 @@ def dear(monkeypatch):
     """Let pilots begin with shares and parts that a test can afford."""
     monkeypatch.setattr(ascent, "PILOT_SECONDS", 5.0)
     monkeypatch.setattr(ascent, "LEAST_PILOT_ROWS", 30)
+    monkeypatch.setattr(ascent, "PILOT_PARTS", (16, 8, 4))
 
 
 def test_a_dear_rung_is_forecast_and_the_forecast_is_kept_beside_what_came(dear, tmp_path):
     told = []
-    climb = yunti.climb("sample:digits", budget=30, rungs="constant,mlp", out=tmp_path / "run", tell=told.append)
+    climb = yunti.climb("sample:digits", budget=45, rungs="constant,mlp", out=tmp_path / "run", tell=told.append)
     record = climb.record.rung("mlp")
     assert record.status in ("done", "stopped")
     seen = record.forecast
-    assert [point.rows for point in seen.points] == [1079 // 32, 1079 // 16, 1079 // 8]
+    assert [point.rows for point in seen.points] == [1079 // 16, 1079 // 8, 1079 // 4]
     assert seen.low < seen.median < seen.high <= 1
     assert seen.against == "constant"
     assert seen.chance > 0.99
@@ -39,18 +40,18 @@ def test_a_dear_rung_is_forecast_and_the_forecast_is_kept_beside_what_came(dear,
     assert seen.energy_wh > 0
     assert seen.gain > 0.5
     assert seen.price is None
-    assert [point.rows for point in record.curve] == [33, 67, 134, 1079]
+    assert [point.rows for point in record.curve] == [67, 134, 269, 1079]
     assert climb.verdict.next[-1].kind == "stop" or climb.verdict.next[0].kind == "stop"
     kept = json.loads((tmp_path / "run" / "climb.json").read_text())["rungs"][1]["forecast"]
     assert kept["median"] == seen.median
     assert any(type(event).__name__ == "Foreseen" and "worth it" in event.sentence for event in told)
     assert "Foreseen" in (tmp_path / "run" / "log.jsonl").read_text()
-    assert climb.record.budget.spent_seconds < 1.05 * 30
+    assert climb.record.budget.spent_seconds < 1.05 * 45
 
 
 def test_a_rung_that_is_not_worth_it_is_left_out_with_the_numbers(dear, tmp_path, monkeypatch):
     monkeypatch.setattr(outlook, "LEAST_CHANCE", 1.1)
-    climb = yunti.climb("sample:digits", budget=30, rungs="constant,mlp", out=tmp_path / "run")
+    climb = yunti.climb("sample:digits", budget=45, rungs="constant,mlp", out=tmp_path / "run")
     record = climb.record.rung("mlp")
     assert record.status == "skipped"
     assert record.reason.startswith("expected accuracy 0.")
@@ -94,7 +95,7 @@ def test_with_a_rate_a_rung_that_cannot_pay_is_left_out_without_a_second_spent(t
 
 def test_pilots_of_a_killed_climb_are_not_made_again(dear, tmp_path, monkeypatch):
     monkeypatch.setattr(Ascent, "climb_put_off", _interrupted)
-    first = yunti.climb("sample:digits", budget=30, rungs="constant,mlp", out=tmp_path / "run")
+    first = yunti.climb("sample:digits", budget=45, rungs="constant,mlp", out=tmp_path / "run")
     assert first.record.rung("mlp").reason.startswith("interrupted")
     pilots = (tmp_path / "run" / "outcomes" / "mlp" / "pilot.json").read_text()
     monkeypatch.undo()

@@ -21,7 +21,6 @@ from yunti.words import say
 PILOT_PARTS = (32, 16, 8)  # of the rows: a thirty-second, a sixteenth, an eighth
 PILOT_SECONDS = 180.0  # a rung with a smaller share is trained at once: pilots would take what it needs to learn
 LEAST_PILOT_ROWS = 100
-CURVE_PARTS = (16, 8, 4, 2)
 CURVE_SHARE = 0.03  # of the budget, for the learning curve of a cheap rung
 LEAST_SECONDS = 1.0  # the first rung gets this much even when the budget is already spent: there is always a model
 
@@ -108,7 +107,7 @@ class Ascent:
     def _draw_curve(self, rung: Rung) -> None:
         """Draw the learning curve of a cheap rung: what more rows would bring is read off it."""
         allowed = min(CURVE_SHARE * self.state.record.budget.seconds, self.state.left())
-        self.state.draw_curve(rung, CURVE_PARTS, allowed)
+        self.state.draw_curve(rung, allowed)
 
     def _leave_out(self, rung: Rung, reason: str) -> None:
         self.state.add(RungRecord(rung.name, rung.era, "skipped", reason))

@@ -19,8 +19,6 @@ from yunti.ladders.rung import Rung
 from yunti.records import RefitRecord, RungRecord
 from yunti.words import say
 
-CURVE_PARTS = (16, 8, 4)  # of the rows, for the chosen rung where no learning curve of it is known
-
 
 def conclude(state: State, ladder: Sequence[Rung], *, open_test: bool) -> None:
     """Choose a rung and, if all is done, open the test rows for it.
@@ -48,7 +46,7 @@ def conclude(state: State, ladder: Sequence[Rung], *, open_test: bool) -> None:
     )
     state.save(verdict=verdict(choice, state.record.task))
     if open_test:
-        state.draw_curve(state.rung(choice.chosen.name), CURVE_PARTS, state.left())
+        state.draw_curve(state.rung(choice.chosen.name), state.left())
     _look_ahead(state, ladder)
     if open_test and state.request.refit:
         _refit(state, choice.chosen)

@@ -20,9 +20,7 @@ from yunti.words import say
 
 Way = Literal["rung", "data", "longer", "pretrained", "stop"]
 _MORE: Final = ((2, "next.twice"), (4, "next.four times"))
-_OTHER_CURVE: Final = (
-    1.3  # the interval is so much wider where the curve is that of another rung, a member of the chosen
-)
+_OTHER_CURVE: Final = 1.3  # the interval is so much wider where the curve is that of a member of the chosen ensemble
 _MOST_RUNGS: Final = 3
 _TWICE_AS_LONG: Final = (0.7, 0.9, 1.03)  # by what factor the error of a rung that was cut short changes (the prior)
 _READ_BY_PRETRAINED: Final[tuple[Kind, ...]] = ("text", "image")

@@ -27,8 +27,9 @@ from yunti.tasks.metrics import Metric, metric_named
 from yunti.words import say
 
 INTERRUPTED = say("climb.interrupted")
-LEAST_CURVE_POINTS, LEAST_CURVE_ROWS = 3, 30
-CURVE_START_SECONDS, CURVE_MARGIN = 0.2, 1.2  # a training on a part of the rows, beside what its rows take
+CURVE_PARTS = (16, 8, 4, 2)  # of the rows
+LEAST_CURVE_POINTS, LEAST_CURVE_ROWS = 3, 20
+CURVE_START_SECONDS, CURVE_MARGIN = 0.1, 1.2  # a training on a part of the rows, beside what its rows take
 GRACE_SECONDS = 15.0  # for a process that started slowly, as long as it costs the later rungs no more than a quarter
 
 
@@ -112,12 +113,11 @@ class State:
         """Say whether memory or time let a rung learn from a part of the rows only."""
         return bool(rung.plan.get("rows", self.spec.rows) < self.spec.rows)
 
-    def draw_curve(self, rung: Rung, parts: Sequence[int], allowed: float) -> None:
+    def draw_curve(self, rung: Rung, allowed: float) -> None:
         """Train a trained rung on parts of the rows too, if that fits the time and no learning curve of it is known.
 
         Args:
             rung: the rung.
-            parts: one over the shares of the rows.
             allowed: seconds.
         """
         record = self.record.rung(rung.name)
@@ -125,16 +125,19 @@ class State:
             return
         if len(self.run.points(rung.name).points) >= LEAST_CURVE_POINTS or self.run.points(rung.name, "curve").complete:
             return
-        rows = [self.spec.rows // part for part in parts if self.spec.rows // part >= LEAST_CURVE_ROWS]
-        if self.request.full or self.learned_from_a_part(record) or len(rows) < LEAST_CURVE_POINTS:
+        if self.request.full or self.learned_from_a_part(record):
             return
+        rows = [self.spec.rows // part for part in CURVE_PARTS if self.spec.rows // part >= LEAST_CURVE_ROWS]
         start = self.starts[rung.needs_torch]
         took = max(0.0, record.cost.train_seconds - start)
         predicting = record.cost.predict_seconds_per_1000 * len(self.dataset.valid) / 1000 + CURVE_START_SECONDS
-        needed = start + CURVE_MARGIN * took * sum(rows) / self.spec.rows + len(rows) * predicting
-        if needed <= allowed:
-            self.work(rung, allowed, act="curve", parts=rows, whole_seconds=took)
-            self.redraw(rung.name)
+        while len(rows) >= LEAST_CURVE_POINTS:
+            needed = start + CURVE_MARGIN * took * sum(rows) / self.spec.rows + len(rows) * predicting
+            if needed <= allowed:
+                self.work(rung, allowed, act="curve", parts=rows, whole_seconds=took)
+                self.redraw(rung.name)
+                return
+            rows = rows[:-1]
 
     def redraw(self, name: str) -> None:
         """Take into the record of a rung what was drawn of its learning curve since."""
