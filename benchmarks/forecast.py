@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from yunti.climbing.forecast.curve import Forecast, Kind, extrapolate
+from yunti.climbing.forecast.curve import Forecast, Kind, extrapolate, growth
 from yunti.climbing.forecast.surface import extrapolate_surface
 
 Floats = NDArray[np.float64]
@@ -174,6 +174,30 @@ def decisions(curves: dict[tuple[int, str], Floats]) -> None:
           f"tenth {told[np.array(clear)].mean():.1%}")  # fmt: skip
 
 
+def changes(curves: dict[tuple[int, str], Floats]) -> None:
+    """Print how well it is told by what factor the error changes from its last size."""
+    random = np.random.default_rng(0)
+    for factor in (2, 4, 8):
+        misses, inside, right = [], [], []
+        for curve in curves.values():
+            n = curve[:, 0]
+            wanted = n[-1] / factor / 2.0 ** np.arange(5)[::-1]
+            places = [int(np.argmin(np.abs(np.log(n / each)))) for each in wanted]
+            if np.abs(np.log(n[places] / wanted)).max() > _SAME or curve[-1, 1] <= 0:
+                continue
+            errors = curve[places, 2] * _NOISE
+            scores = np.clip(curve[places, 1] + random.normal(0, 1, 5) * errors, 1e-4, 1)
+            seen, truth = growth(n[places], scores, n[-1], stderr=errors), curve[-1, 1] / curve[places[-1], 1]
+            if not seen.refused:
+                misses.append(abs(seen.median / truth - 1))
+                inside.append(seen.low <= truth <= seen.high)
+                right.append((seen.median <= 0.9) == (truth <= 0.9))
+        print(
+            f"the change at x{factor}: median miss {np.median(misses):.1%}, covered {np.mean(inside):.1%}, whether the "
+            f"error falls by a tenth right in {np.mean(right):.1%} of {len(right)}"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("folder", type=Path)
@@ -187,6 +211,7 @@ def main() -> None:
     show("three points", cases(some, 3, (2, 4, 8), blind=False))
     show("without standard errors", cases(some, 5, (2, 4, 8), blind=True))
     decisions(some)
+    changes(curves)
     show("language models by tokens", language_cases(folder / "language_models.csv"))
     for share in (10, 30):
         show(f"surface, from 1/{share} of the computing", surface_cases(folder / "language_models.csv", share))
