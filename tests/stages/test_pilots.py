@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -13,17 +14,39 @@ from yunti.climbing.forecast import outlook
 from yunti.errors import OptionError
 
 
-@pytest.fixture
-def dear(monkeypatch):
-    """Let pilots begin with shares and parts that a test can afford."""
-    monkeypatch.setattr(ascent, "PILOT_SECONDS", 5.0)
-    monkeypatch.setattr(ascent, "LEAST_PILOT_ROWS", 30)
-    monkeypatch.setattr(ascent, "PILOT_PARTS", (16, 8, 4))
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory):
+    """A climb that was interrupted after the pilots of its dear rung, with what it told."""
+    folder, told = tmp_path_factory.mktemp("tried") / "run", []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ascent, "PILOT_SECONDS", 5.0)  # pilots with shares and parts that a test can afford
+        patch.setattr(ascent, "LEAST_PILOT_ROWS", 30)
+        patch.setattr(ascent, "PILOT_PARTS", (16, 8, 4))
+        patch.setattr(Ascent, "climb_put_off", _interrupted)
+        climb = yunti.climb("sample:digits", budget=45, rungs="constant,mlp", out=folder, tell=told.append)
+    assert climb.record.rung("mlp").reason.startswith("interrupted")
+    return folder, told
 
 
-def test_a_dear_rung_is_forecast_and_the_forecast_is_kept_beside_what_came(dear, tmp_path):
-    told = []
-    climb = yunti.climb("sample:digits", budget=45, rungs="constant,mlp", out=tmp_path / "run", tell=told.append)
+def _interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def copied(folder, tmp_path, seconds=90.0):
+    """A copy of a run that goes on with more time: how much the pilots left depends on the machine."""
+    run = shutil.copytree(folder, tmp_path / "run")
+    record = json.loads((run / "climb.json").read_text())
+    record["budget"]["seconds"] = seconds
+    (run / "climb.json").write_text(json.dumps(record))
+    return run
+
+
+def test_a_dear_rung_is_forecast_and_the_forecast_is_kept_beside_what_came(tried, tmp_path):
+    folder, told = tried
+    run = copied(folder, tmp_path)
+    assert any(type(event).__name__ == "Foreseen" and "worth it" in event.sentence for event in told)
+    assert "Foreseen" in (run / "log.jsonl").read_text()
+    climb = yunti.resume(run)
     record = climb.record.rung("mlp")
     assert record.status in ("done", "stopped")
     seen = record.forecast
@@ -41,25 +64,25 @@ def test_a_dear_rung_is_forecast_and_the_forecast_is_kept_beside_what_came(dear,
     assert seen.gain > 0.5
     assert seen.price is None
     assert [point.rows for point in record.curve] == [67, 134, 269, 1079]
-    assert climb.verdict.next[-1].kind == "stop" or climb.verdict.next[0].kind == "stop"
-    kept = json.loads((tmp_path / "run" / "climb.json").read_text())["rungs"][1]["forecast"]
+    assert "stop" in (climb.verdict.next[0].kind, climb.verdict.next[-1].kind)
+    kept = json.loads((run / "climb.json").read_text())["rungs"][1]["forecast"]
     assert kept["median"] == seen.median
-    assert any(type(event).__name__ == "Foreseen" and "worth it" in event.sentence for event in told)
-    assert "Foreseen" in (tmp_path / "run" / "log.jsonl").read_text()
-    assert climb.record.budget.spent_seconds < 1.05 * 45
+    pilots = (folder / "outcomes" / "mlp" / "pilot.json").read_text()
+    assert (run / "outcomes" / "mlp" / "pilot.json").read_text() == pilots  # they were not made again
+    assert climb.record.budget.spent_seconds < 1.05 * 90
 
 
-def test_a_rung_that_is_not_worth_it_is_left_out_with_the_numbers(dear, tmp_path, monkeypatch):
+def test_a_rung_that_is_not_worth_it_is_left_out_with_the_numbers(tried, tmp_path, monkeypatch):
+    run = copied(tried[0], tmp_path)
     monkeypatch.setattr(outlook, "LEAST_CHANCE", 1.1)
-    climb = yunti.climb("sample:digits", budget=45, rungs="constant,mlp", out=tmp_path / "run")
+    climb = yunti.resume(run)
     record = climb.record.rung("mlp")
     assert record.status == "skipped"
     assert record.reason.startswith("expected accuracy 0.")
     assert record.reason.endswith("→ not worth it")
     assert record.forecast.outcome is None
     assert climb.verdict.chosen == "constant"
-    resumed = yunti.resume(tmp_path / "run")
-    assert resumed.record.rung("mlp") == record
+    assert yunti.resume(run).record.rung("mlp") == record
 
 
 def test_cheap_rungs_get_a_guess_and_a_curve_and_no_pilots(tmp_path):
@@ -91,22 +114,6 @@ def test_with_a_rate_a_rung_that_cannot_pay_is_left_out_without_a_second_spent(t
     with pytest.raises(OptionError, match="--worth: it must be a gain and what it is worth"):
         yunti.climb("sample:penguins", worth="a lot", out=tmp_path / "other")
     assert not (tmp_path / "other").exists()
-
-
-def test_pilots_of_a_killed_climb_are_not_made_again(dear, tmp_path, monkeypatch):
-    monkeypatch.setattr(Ascent, "climb_put_off", _interrupted)
-    first = yunti.climb("sample:digits", budget=45, rungs="constant,mlp", out=tmp_path / "run")
-    assert first.record.rung("mlp").reason.startswith("interrupted")
-    pilots = (tmp_path / "run" / "outcomes" / "mlp" / "pilot.json").read_text()
-    monkeypatch.undo()
-    second = yunti.resume(tmp_path / "run")
-    assert second.record.rung("mlp").status in ("done", "stopped")
-    assert (tmp_path / "run" / "outcomes" / "mlp" / "pilot.json").read_text() == pilots
-    assert second.record.rung("mlp").forecast.outcome == second.record.rung("mlp").score.valid
-
-
-def _interrupted(*_):
-    raise KeyboardInterrupt
 
 
 def test_a_curve_that_a_kill_broke_off_is_drawn_when_the_climb_goes_on(tmp_path):
