@@ -8,7 +8,7 @@ from rich.text import Text
 
 from yunti.cli.layout import aligned, hung
 from yunti.climbing.request import from_settings
-from yunti.climbing.wording import gap_text, money_text
+from yunti.climbing.wording import SHARES, gap_text, money_text
 from yunti.records import ClimbRecord, NextStep
 from yunti.specs import TaskSpec
 from yunti.words import spoken, told
@@ -41,7 +41,7 @@ def _gain(step: NextStep, task: TaskSpec) -> str:
     if step.kind == "stop" or step.gain is None or step.low is None or step.high is None:
         return ""
     gain, low, high = (told(gap_text(value, task)) for value in (step.gain, step.low, step.high))
-    if "100" in gap_text(1.0, task):  # points: the word once
+    if task.metric in SHARES:  # points: the word once
         low, high = (f"{100 * value:+.2f}" for value in (step.low, step.high))
         gain = gain if gain.startswith("-") else f"+{gain}"
     return spoken("ahead.interval", gain=gain, low=low, high=high)

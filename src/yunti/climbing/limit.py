@@ -85,7 +85,7 @@ def _other(standing: Standing, steps: Sequence[NextStep], found: dict[str, Any])
         return LimitRecord("unclear", say("limit.no shape", rung=curved.name), **found)
     if any(step.worth_it is None for step in steps):
         return LimitRecord("unclear", say("limit.open", rung=curved.name), **found)
-    return LimitRecord("unclear", say("limit.flat", rung=curved.name if curved else chosen.name), **found)
+    return LimitRecord("unclear", say("limit.flat", rung=curved.name), **found)
 
 
 def strong_rungs(standing: Standing) -> list[RungRecord]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, final
@@ -13,7 +12,7 @@ from yunti.climbing.forecast.outlook import LEAST_CHANCE, as_curve, as_forecast
 from yunti.climbing.forecast.prior import least_error, prior
 from yunti.climbing.forecast.worth import Worth
 from yunti.ladders.rung import Rung
-from yunti.records import NextStep, Point, RungRecord
+from yunti.records import NextStep, RungRecord
 from yunti.specs import Kind, Spec
 from yunti.tasks.metrics import Metric
 from yunti.words import say
@@ -50,8 +49,13 @@ class Standing:
     @property
     def error(self) -> float:
         """The chosen rung's error on the validation rows."""
-        assert self.chosen.score is not None
-        return self.metric.as_error(self.chosen.score.valid)
+        return self.error_of(self.chosen)
+
+    def error_of(self, rung: RungRecord) -> float:
+        """A trained rung's error on the validation rows; one without a mistake has the least error that counts."""
+        assert rung.score is not None
+        error = self.metric.as_error(rung.score.valid)
+        return max(least_error(self.metric, error), error)
 
     @property
     def trained(self) -> list[RungRecord]:
@@ -82,8 +86,7 @@ def change_with_rows(standing: Standing, rows: int) -> Forecast | None:
     rung = standing.curved
     if rung is None:
         return None
-    points: list[Point] = [*rung.curve]
-    sizes, errors, doubts, _ = as_curve(standing.metric, points)
+    sizes, errors, doubts, _ = as_curve(standing.metric, rung.curve)
     seen = growth(sizes, errors, rows, stderr=doubts)
     if seen.refused:
         return None
@@ -129,11 +132,9 @@ def _longer(standing: Standing) -> Iterator[NextStep]:
     cut = [each for each in standing.trained if each.cost and "weights" not in each.plan and cut_short(each)]
     if not cut:
         return
-    best = min(cut, key=lambda each: standing.metric.as_error(each.score.valid if each.score else math.nan))
-    assert best.score is not None
+    best = min(cut, key=standing.error_of)
     assert best.cost is not None
-    error = standing.metric.as_error(best.score.valid)
-    error = max(least_error(standing.metric, error), error)
+    error = standing.error_of(best)
     low, median, high = (error * factor for factor in _TWICE_AS_LONG)
     change = _relative(Forecast(median, low, high), standing)
     step = _step(say("next.longer", rung=best.name), "longer", change, standing)
@@ -160,7 +161,7 @@ def _has_curve(rung: RungRecord) -> bool:
 
 
 def _relative(seen: Forecast | Likely, standing: Standing) -> Forecast | Likely:
-    error = max(least_error(standing.metric, standing.error), standing.error)
+    error = standing.error
     if isinstance(seen, Likely):
         return seen.times(1 / error)
     return Forecast(seen.median / error, seen.low / error, seen.high / error)
@@ -175,8 +176,7 @@ def _step(action: str, kind: Way, change: Forecast | Likely, standing: Standing)
 def _chance(change: Forecast | Likely, standing: Standing) -> float:
     """Return the probability that the error falls by more than the standard error of the score."""
     assert standing.chosen.score is not None
-    error = max(least_error(standing.metric, standing.error), standing.error)
-    return chance_below(change, 1 - standing.chosen.score.stderr / error)
+    return chance_below(change, 1 - standing.chosen.score.stderr / standing.error)
 
 
 def _likely(step: NextStep) -> bool:

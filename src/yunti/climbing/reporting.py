@@ -74,7 +74,7 @@ def write_if_possible(run: RunFolder, record: ClimbRecord) -> str:
         write(run, record)
     except (Exception, KeyboardInterrupt) as error:  # a finished climb is worth more than its report
         what = str(error).rstrip(".") or type(error).__name__
-        return say("report.unfinished", what=what, folder=str(run.path))
+        return say("climb.no report", what=what, folder=str(run.path))
     return ""
 
 

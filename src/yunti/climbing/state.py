@@ -19,7 +19,7 @@ from yunti.climbing.run import RunFolder
 from yunti.climbing.supervise import Act, Ending, supervise
 from yunti.data.dataset import Dataset
 from yunti.devices import place_of
-from yunti.ladders.find import find_rung
+from yunti.ladders.find import find_rung, ladder_for
 from yunti.ladders.rung import Rung
 from yunti.records import ClimbRecord, Point, RungRecord
 from yunti.specs import Spec
@@ -104,8 +104,8 @@ class State:
             took = None if rung.cost is None else rung.cost.train_seconds
             rung = replace(rung, forecast=replace(forecast, outcome=reached, outcome_seconds=took))
         rung = replace(rung, curve=self._curve(rung))
-        order = {each: place for place, each in enumerate(self._ladder())}
-        rungs = sorted((*self.record.rungs, rung), key=lambda each: order.get(each.name, len(order)))
+        order = [each.name for each in ladder_for(self.record.task.name)]
+        rungs = sorted((*self.record.rungs, rung), key=lambda each: order.index(each.name))
         self.save(rungs=tuple(rungs))
         self.tell(RungEnded(rung))
 
@@ -153,11 +153,6 @@ class State:
             self.spec.rows, rung.score.valid, rung.score.stderr, rung.cost.train_seconds, rung.cost.peak_memory_bytes
         )
         return (*parts, whole)
-
-    def _ladder(self) -> list[str]:
-        from yunti.ladders.find import choose_rungs
-
-        return [each.name for each in choose_rungs(self.record.task.name, None)]
 
     def save(self, **changes: Any) -> None:
         """Write the record with some fields changed, and what was spent up to now."""

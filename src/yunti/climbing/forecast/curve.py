@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, final
+from typing import Final, Literal, final
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from yunti.errors import OptionError
 from yunti.words import say
 
 Kind = Literal["error", "loss"]
+
+WORSENS: Final = say("forecast.worsens")
 
 _LEAST_POINTS = 3
 _LEAST_RANGE = 4.0
@@ -182,7 +184,7 @@ def _reason(x: Floats, u: Floats, variances: Floats, at: float) -> str:
         return say("forecast.far", factor=float(np.exp(at - x[-1])), most=_MOST_REACH)
     slope, error = _slope(x, u, variances)
     if slope > _CLEARLY * error:
-        return say("forecast.worsens")
+        return WORSENS
     return ""
 
 

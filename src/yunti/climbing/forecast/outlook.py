@@ -11,7 +11,7 @@ import numpy as np
 
 from yunti.climbing.forecast.chances import Likely, chance_below, corrected, expected_gain, shifted
 from yunti.climbing.forecast.cost import energy_at, memory_at, seconds_at
-from yunti.climbing.forecast.curve import Forecast, extrapolate
+from yunti.climbing.forecast.curve import WORSENS, Forecast, extrapolate
 from yunti.climbing.forecast.prior import FEW_MISTAKES, least_error
 from yunti.climbing.forecast.worth import FREE, Worth
 from yunti.records import ForecastRecord, Point, RungRecord
@@ -83,7 +83,7 @@ def outlook(
         points=tuple(points),
     )
     if seen.refused:
-        return replace(made, worth_it=seen.refused != say("forecast.worsens"))
+        return replace(made, worth_it=seen.refused != WORSENS)
     seen = corrected(_anchored(seen, points[-1], known), _earlier(known))
     if seen.median < FEW_MISTAKES * known.least:
         seen = replace(seen, low=min(seen.low, least_error(known.metric, seen.median)))

@@ -174,5 +174,4 @@ REPORT: dict[str, str] = {
     "report.axis.predicted value": "预测值",
     "report.axis.residual": "真实值 − 预测值",
     "report.label.interval": "{score}，95 % 区间 {low} 至 {high}",
-    "report.unfinished": "报告未能写成：{what}；可用 `yunti report {folder}` 再试",
 }

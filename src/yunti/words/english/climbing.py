@@ -7,6 +7,7 @@ CLIMBING = {
     "climb.no time": "its share of the budget, {share:.1f} s, is under the {needed:.0f} s with which it can learn "
     "something",
     "climb.no pilot": "no pilot on {rows:,} rows: {error}",
+    "climb.no report": "the report could not be written: {what}; `yunti report {folder}` tries again",
     "climb.no better": "no average does better than {rung} alone",
     "climb.test failed": "{reason:said} The test rows could not be scored: {trouble}.",
     "budget.derived from table": "derived from {rows:,} rows of table; set --budget to change it",

@@ -185,5 +185,4 @@ REPORT: dict[str, str] = {
     "report.axis.predicted value": "predicted value",
     "report.axis.residual": "true − predicted",
     "report.label.interval": "{score}, 95 % interval {low} to {high}",
-    "report.unfinished": "the report could not be written: {what}; `yunti report {folder}` tries again",
 }
