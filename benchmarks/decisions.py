@@ -13,7 +13,8 @@ The regret of a way is what it misses, in points of the score, of the best that 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,10 +22,11 @@ import numpy as np
 
 import yunti
 from yunti.climbing import ascent
+from yunti.climbing.ascent import value
 from yunti.climbing.forecast import outlook as outlooks
 from yunti.climbing.forecast.chances import chance_below
 from yunti.climbing.forecast.outlook import Known, as_forecast, judged, outlook
-from yunti.climbing.forecast.prior import prior
+from yunti.climbing.forecast.prior import prior, usual_seconds
 from yunti.climbing.forecast.worth import Worth
 from yunti.climbing.run import RunFolder
 from yunti.records import ClimbRecord, ForecastRecord, RungRecord
@@ -57,6 +59,7 @@ class Case:
     record: ClimbRecord
     cheap: tuple[RungRecord, ...]
     dear: tuple[RungRecord, ...]
+    shares: Mapping[str, float]  # seconds that the rungs could take
 
     def error(self, rung: RungRecord) -> float:
         assert rung.score is not None
@@ -83,8 +86,15 @@ def load(folder: Path) -> list[Case]:
             continue
         trained = [rung for rung in record.rungs if rung.score and rung.cost and "weights" not in rung.plan]
         cheap = tuple(replace(rung, forecast=None) for rung in trained if rung.name in CHEAP)
-        found.append(Case(path.name, record, cheap, tuple(rung for rung in trained if rung.name not in CHEAP)))
+        dear = tuple(rung for rung in trained if rung.name not in CHEAP)
+        found.append(Case(path.name, record, cheap, dear, _shares(path)))
     return found
+
+
+def _shares(folder: Path) -> dict[str, float]:
+    """Return the last share that each rung was given: that of its training."""
+    events = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
+    return {each["name"]: each["share_seconds"] for each in events if each["event"] == "RungStarted"}
 
 
 def piloted(rung: RungRecord) -> bool:
@@ -102,16 +112,24 @@ def seconds(rung: RungRecord) -> float:
 
 
 def by_prior(case: Case, worth: Worth, rungs: Sequence[RungRecord], trained: list[RungRecord]) -> float:
-    """Train the rungs that the prior says are worth it, in the ladder's order; return the seconds spent."""
-    spent = 0.0
-    for rung in rungs:
+    """Train the rung that the prior promises most of, while one is worth it; return the seconds spent."""
+    spent, left = 0.0, list(rungs)
+    while left:
         known = case.known(trained, worth)
-        seen = prior(rung.name, case.spec, known.metric, trained)
-        made = ForecastRecord(rows=known.rows, basis="prior", seconds=seconds(rung))
-        if seen is None or judged(made, seen, known).worth_it:
-            trained.append(replace(rung, forecast=None))
-            spent += seconds(rung)
+        seen = {rung.name: _guessed(rung, case, known) for rung in left}
+        most = max(left, key=lambda each: value(seen[each.name]))
+        left.remove(most)
+        if seen[most.name].worth_it:
+            trained.append(replace(most, forecast=None))
+            spent += seconds(most)
     return spent
+
+
+def _guessed(rung: RungRecord, case: Case, known: Known) -> ForecastRecord:
+    priced = usual_seconds(rung.name, case.shares[rung.name])  # as a climb, which cannot know what it will take
+    made = ForecastRecord(rows=known.rows, basis="prior", seconds=priced)
+    seen = prior(rung.name, case.spec, known.metric, known.trained)
+    return made if seen is None else judged(made, seen, known)
 
 
 def by_pilots(case: Case, worth: Worth) -> tuple[float, float]:
@@ -122,7 +140,7 @@ def by_pilots(case: Case, worth: Worth) -> tuple[float, float]:
     while left:
         known = case.known(trained, worth)
         seen = {rung.name: _foreseen(rung, known) for rung in left}
-        most = max(left, key=lambda each: (seen[each.name].gain or 0) - (seen[each.name].price or 0))
+        most = max(left, key=lambda each: value(seen[each.name]))
         left.remove(most)
         if seen[most.name].worth_it:
             assert most.score is not None

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from yunti.climbing.forecast import alike
 from yunti.climbing.forecast.curve import Forecast, Kind, extrapolate, growth
 from yunti.climbing.forecast.surface import extrapolate_surface
 
@@ -198,11 +199,56 @@ def changes(curves: dict[tuple[int, str], Floats]) -> None:
         )
 
 
+LEARNERS = {
+    "linear": "LogisticRegression", "tree": "Decision Tree", "svm": "SVM_RBF", "boosting": "CatBoost", "mlp": "RealMLP",
+}  # fmt: skip
+
+
+def ends(curves: dict[tuple[int, str], Floats]) -> dict[int, list[float]]:
+    """Return the errors of the rungs at the largest size of every data set that has them all."""
+    sets = sorted({number for number, _ in curves})
+    whole = [number for number in sets if all((number, name) in curves for name in LEARNERS.values())]
+    return {number: [float(curves[number, name][-1, 1]) for name in LEARNERS.values()] for number in whole}
+
+
+def write_tables(curves: dict[tuple[int, str], Floats], path: Path) -> None:
+    """Write the table that the prior of tables is read from."""
+    lines = [",".join(["openml", *LEARNERS])]
+    lines += [
+        ",".join([str(number), *(f"{max(error, 1e-3):.4g}" for error in errors)])
+        for number, errors in ends(curves).items()
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def without_itself() -> None:
+    """Say how often the prior of tables holds on each of them when it is left out, after growing numbers of rungs."""
+    names, tables = alike._tables()
+    for known in (("linear",), ("linear", "tree"), ("linear", "tree", "svm"), ("linear", "boosting")):
+        for rung in (name for name in names if name not in known):
+            inside = []
+            for place, row in enumerate(tables):
+                rest = np.delete(tables, place, axis=0)
+                alike._tables = lambda rest=rest: (names, rest)  # type: ignore[assignment]
+                errors = {name: float(np.exp(row[names.index(name)])) for name in known}
+                seen = alike.factors_on_tables(rung, errors)
+                assert seen is not None
+                came = math.exp(row[names.index(rung)]) / min(errors.values())
+                inside.append(seen[0] * 0.999 <= came <= seen[-1] * 1.001)
+            print(f"prior of {rung} after {', '.join(known)}: {np.mean(inside):.0%} of {len(inside)} inside")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    parser.add_argument("--write-tables", type=Path, help="only write the table that the prior is read from")
+    given = parser.parse_args()
+    folder = given.folder
     curves = sample_curves(folder / "sample_curves.csv.gz")
+    if given.write_tables:
+        write_tables(curves, given.write_tables)
+        return
+    without_itself()
     first, second = halves(curves)
     for title, sets in (("first half", first), ("second half", second)):
         some = {key: curve for key, curve in curves.items() if key[0] in sets}

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from yunti.climbing.forecast.alike import SIBLINGS, factors_on_tables
 from yunti.climbing.forecast.prior import prior
 from yunti.climbing.forecast.worth import FREE, parse_worth
 from yunti.climbing.limit import limit, noise_floor, strong_rungs
@@ -211,7 +212,7 @@ def test_the_prior_knows_every_rung_and_keeps_its_bounds(kind):
     best = rung("linear", 0.8)
     for each in LADDER:
         seen = prior(each.name, spec(kind), metric_named("accuracy"), [best])
-        if each.combines or each.name in ("constant", "linear"):
+        if each.combines or each.name == "constant":
             assert seen is None
         elif seen is not None:
             assert sorted(seen.quantiles) == list(seen.quantiles)
@@ -239,7 +240,21 @@ def test_the_prior_of_a_table_is_narrower_where_the_rungs_lie_near_each_other():
         return seen.high / seen.low
 
     near, far = range_of(0.5, 0.84, 0.845, 0.85), range_of(0.5, 0.6, 0.7, 0.85)
-    assert near < 0.6 * far
+    assert near < 0.7 * far
+
+
+def test_tables_like_this_one_count_most():
+    # where a network halved linear's error, boosting mostly does too; where it did not, it mostly does not
+    curved = factors_on_tables("boosting", {"linear": 0.2, "mlp": 0.08})
+    straight = factors_on_tables("boosting", {"linear": 0.2, "mlp": 0.2})
+    assert curved[2] * 0.08 < 0.7 * straight[2] * 0.2
+    assert straight[-1] / straight[0] < curved[-1] / curved[0]
+    assert factors_on_tables("boosting", {}) is None
+    assert factors_on_tables("a rung of its own", {"linear": 0.2}) is None
+    for rung in SIBLINGS:  # wider than the network that they are like
+        low, *_, high = factors_on_tables(rung, {"linear": 0.2})
+        least, *_, most = factors_on_tables("mlp", {"linear": 0.2})
+        assert high / low > most / least
 
 
 def test_the_majority_class_is_no_proof_against_a_label():
@@ -264,7 +279,8 @@ def test_the_unit_of_a_target_changes_nothing(unit):
         )
 
     seen = prior("boosting", spec(task=task), metric_named("rmse"), [at(2.0)])
-    assert seen.quantiles[2] / unit == pytest.approx(2.0 * 0.88**0.5, rel=1e-6)
+    factors = factors_on_tables("boosting", {"linear": 0.2})
+    assert seen.quantiles[2] / unit == pytest.approx(2.0 * factors[2] ** 0.5, rel=1e-6)
     here = standing(at(2.0), spec=spec(task=task), metric="rmse")
     left_out = RungRecord(
         "mlp", "deep", "skipped", forecast=ForecastRecord(8000, median=unit, low=0.8 * unit, high=1.2 * unit)

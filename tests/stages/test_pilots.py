@@ -102,6 +102,18 @@ def test_cheap_rungs_get_a_guess_and_a_curve_and_no_pilots(tmp_path):
     assert climb.verdict.limit.reason.endswith(".")
 
 
+def test_with_a_rate_the_rung_that_promises_most_comes_first(tmp_path):
+    told = []
+    rungs, out = "constant,linear,tree,boosting", tmp_path / "run"
+    yunti.climb("sample:penguins", budget=60, rungs=rungs, worth="1 point = 1000 h", out=out, tell=told.append)
+    trained = [event.name for event in told if type(event).__name__ == "RungStarted" and event.name in rungs]
+    foreseen = {event.name: event.forecast for event in told if type(event).__name__ == "Foreseen"}
+    assert trained[:2] == ["constant", "linear"]
+    assert sorted(trained[2:]) == sorted(foreseen)
+    first, *rest = (foreseen[name] for name in trained[2:])
+    assert all(first.gain - first.price >= each.gain - each.price for each in rest)
+
+
 def test_with_a_rate_a_rung_that_cannot_pay_is_left_out_without_a_second_spent(tmp_path):
     rungs = "constant,linear,tree,boosting"
     climb = yunti.climb("sample:penguins", budget=40, rungs=rungs, worth="1 point = 1 s", out=tmp_path / "run")

@@ -1,4 +1,8 @@
-"""The way up: cheap rungs are trained at once; dear ones are tried on parts of the rows, and climbed while worth it."""
+"""The way up: cheap rungs are trained at once; dear ones are tried on parts of the rows, and climbed while worth it.
+
+Where the user said what a better score is worth, nothing is trained at once beyond the first real rung: the rung that
+promises most after its price comes first, until none is worth it.
+"""
 
 from __future__ import annotations
 
@@ -51,26 +55,27 @@ class Ascent:
         share = self._share(rung, later)
         if reason := self._unfit(rung, share):
             self._leave_out(rung, reason)
-        elif self._is_dear(rung, share) and self._try_on_parts(rung, share):
+            return
+        guess = self._guess(rung, share)
+        if self._is_dear(rung, share) and _may_pay(guess) and self._try_on_parts(rung, share):
             self.put_off.append(rung)
+        elif guess is not None and guess.price is not None:
+            self.put_off.append(rung)  # with a rate the one that promises most comes first
         else:
-            share = self._share(rung, later)
-            forecast = self._guess(rung, share)
-            if forecast is not None and not forecast.worth_it:
-                self._leave_out(rung, foreseen(forecast, state.record.task, state.request.exchange))
-            else:
-                self._train(rung, share)
+            if guess is not None:
+                state.run.save_forecast(rung.name, guess)
+            self._train(rung, self._share(rung, later))
 
     def climb_put_off(self, later: Sequence[Rung]) -> None:
-        """Train the dear rungs that were tried, the one that promises most first, while one is worth it.
+        """Train the rungs that were put off, the one that promises most first, while one is worth it.
 
         Args:
             later: the rungs that come after them.
         """
         state = self.state
         while self.put_off:
-            seen = {rung.name: self._foresee(rung) for rung in self.put_off}
-            rung = max(self.put_off, key=lambda each: _value(seen[each.name]))
+            seen = {rung.name: self._expect(rung, later) for rung in self.put_off}
+            rung = max(self.put_off, key=lambda each: value(seen[each.name]))
             self.put_off.remove(rung)
             forecast = seen[rung.name]
             state.run.save_forecast(rung.name, forecast)
@@ -155,8 +160,18 @@ class Ascent:
         known, seen = self._known(rung, min(share, self.state.left())), self.state.run.points(rung.name)
         return outlook(seen.points, known, seen.recipe_seconds, seen.row_bytes)
 
+    def _expect(self, rung: Rung, later: Sequence[Rung]) -> ForecastRecord:
+        """Forecast what a rung that was put off will bring: from its pilots, or by the prior."""
+        tried = self.state.run.points(rung.name)
+        if tried.complete and not tried.cheap:
+            return self._foresee(rung)
+        others = [each for each in self.put_off if each is not rung]
+        guess = self._guess(rung, self._share(rung, [*others, *later]))
+        assert guess is not None  # it was not put off without one
+        return guess
+
     def _guess(self, rung: Rung, share: float) -> ForecastRecord | None:
-        """Note what a rung is expected to bring by what it did on other data; None where nothing is known."""
+        """Say what a rung is expected to bring by what it did on other data; None where nothing is known."""
         state = self.state
         if state.request.full or rung.combines or all(each.name == "constant" for each in state.trained()):
             return None  # what a first real rung makes of the data nobody can know
@@ -168,9 +183,7 @@ class Ascent:
         made = ForecastRecord(
             rows=state.spec.rows, basis="prior", seconds=priced, against=known.best.name, least=known.least
         )
-        made = replace(judged(made, seen, known), seconds=None)
-        state.run.save_forecast(rung.name, made)
-        return made
+        return replace(judged(made, seen, known), seconds=None)
 
     def _known(self, rung: Rung, share: float) -> Known:
         state = self.state
@@ -189,6 +202,13 @@ class Ascent:
         return self.state.request.full and any(self.state.run.checkpoints(rung.name).glob("step-*"))
 
 
-def _value(forecast: ForecastRecord) -> float:
-    """Order rungs by what they promise: the expected gain less its price; last those of which nothing is known."""
+def value(forecast: ForecastRecord) -> float:
+    """Order rungs by what they promise: expected gain less its price; last those of which nothing is known."""
     return -math.inf if forecast.gain is None else forecast.gain - (forecast.price or 0.0)
+
+
+def _may_pay(guess: ForecastRecord | None) -> bool:
+    """Say whether the parts of the rows are worth trying: not where the prior's gain would not even pay for them."""
+    if guess is None or guess.gain is None or guess.price is None:
+        return True
+    return guess.gain > guess.price * sum(1 / part for part in PILOT_PARTS)

@@ -1,16 +1,16 @@
 """What rungs did on other data: by what factor each changed the error of the best rung below it.
 
-Tables: 133 data sets of LCDB 1.1 (Yan et al., 2025), each at its largest size, with logistic regression, a decision
-tree, an SVM, CatBoost and RealMLP as the rungs, in three bands of the error. Other kinds: few climbs of our own and
-published scores (docs/forecasting.md names them), so that their ranges are wide on purpose.
+Tables: those like it among 133 others, see `alike`. Other kinds: few climbs of our own and published scores
+(docs/forecasting.md names them), so that their ranges are wide on purpose.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from yunti.climbing.forecast.alike import Five, factors_on_tables
 from yunti.climbing.forecast.chances import Likely
 from yunti.records import RungRecord
 from yunti.specs import Kind, Spec
@@ -24,20 +24,7 @@ FEW_MISTAKES: Final = 1.7  # standard errors: so small an error is about three r
 _OWN: Final = 0.7  # of a score's standard error is not shared by another rung's score on the same rows
 
 Range = tuple[float, float, float]  # the 5th, 50th and 95th percentile of the factor
-Five = tuple[float, float, float, float, float]  # and the quartiles
 
-_BANDS: Final = (0.06, 0.2)  # errors at which the ranges of tables change: what is hard for one is hard for all
-_TABLE: Final[dict[str, tuple[Five, Five, Five]]] = {
-    "tree": ((0.4, 0.8, 1.3, 2.8, 8.0), (0.3, 0.75, 1.2, 1.7, 2.6), (0.25, 0.55, 0.8, 1.1, 1.4)),
-    "svm": ((0.32, 0.85, 1.08, 6.0, 60.0), (0.58, 0.92, 1.15, 1.8, 2.5), (0.6, 0.92, 1.02, 1.25, 1.8)),
-    "boosting": ((0.45, 0.75, 0.97, 1.07, 1.6), (0.5, 0.62, 0.88, 1.0, 1.5), (0.5, 0.7, 0.88, 0.99, 1.05)),
-    "mlp": ((0.35, 0.85, 1.03, 1.1, 1.3), (0.65, 0.97, 1.07, 1.2, 2.1), (0.92, 0.99, 1.02, 1.06, 1.15)),
-    "resnet": ((0.35, 0.85, 1.03, 1.15, 1.6), (0.65, 0.95, 1.07, 1.25, 2.2), (0.9, 0.99, 1.03, 1.1, 1.3)),
-    "transformer": ((0.4, 0.88, 1.04, 1.3, 2.5), (0.6, 0.95, 1.08, 1.3, 2.4), (0.9, 0.99, 1.05, 1.15, 1.6)),
-}
-_APART_AT: Final = 2  # the third best
-_USUALLY_APART: Final = 0.6  # logarithm of the third best error over the best, from where on the ranges hold
-_NARROWEST: Final = 0.2
 _QUARTER: Final = 0.3  # of the way from the median to either end lie the quartiles, where they were not measured
 _PRIOR: Final[dict[Kind, dict[str, Range]]] = {
     "image": {
@@ -51,15 +38,15 @@ _PRIOR: Final[dict[Kind, dict[str, Range]]] = {
         "transformer": (0.5, 1.6, 4.0),
         "pretrained": (0.05, 0.4, 1.1),
     },
-    "text": {
+    "text": {  # n-grams beat networks trained from nothing up to some 100,000 texts (Zhang, Zhao and LeCun, 2015)
         "tree": (1.2, 1.9, 3.2),
         "svm": (0.85, 1.0, 1.3),
-        "boosting": (1.0, 1.5, 3.0),
-        "mlp": (0.85, 1.15, 1.6),
-        "convnet": (0.85, 1.3, 1.9),
-        "recurrent": (0.85, 1.3, 1.9),
-        "resnet": (0.9, 1.45, 2.3),
-        "transformer": (0.8, 1.35, 2.0),
+        "boosting": (1.0, 1.4, 3.0),
+        "mlp": (0.92, 1.18, 1.6),
+        "convnet": (0.93, 1.3, 2.1),
+        "recurrent": (0.93, 1.35, 2.0),
+        "resnet": (0.97, 1.6, 4.0),
+        "transformer": (0.92, 1.35, 2.1),
         "pretrained": (0.3, 0.65, 1.25),
     },
     "audio": {
@@ -85,9 +72,9 @@ _PRIOR: Final[dict[Kind, dict[str, Range]]] = {
 }
 
 
-# the median of train seconds over the share that a rung was given, in 18 climbs of one to ten minutes
+# the median of train seconds over the share that a rung was given, in 38 climbs of one to 25 minutes
 _USED: Final = {
-    "linear": 0.1, "tree": 0.35, "svm": 0.15, "boosting": 0.2, "mlp": 0.4, "convnet": 0.5, "recurrent": 0.5,
+    "linear": 0.15, "tree": 0.45, "svm": 0.2, "boosting": 0.3, "mlp": 0.4, "convnet": 0.6, "recurrent": 0.6,
     "resnet": 0.65, "transformer": 0.7,
 }  # fmt: skip
 
@@ -119,15 +106,15 @@ def prior(rung: str, spec: Spec, metric: Metric, trained: Sequence[RungRecord]) 
         >>> best = RungRecord("linear", "traditional", "done", score=Score("accuracy", 0.7, 0.68, 0.72))
         >>> seen = prior("boosting", spec, metric_named("accuracy"), [best])
         >>> [round(value, 2) for value in seen.quantiles]
-        [0.15, 0.21, 0.26, 0.3, 0.32]
+        [0.04, 0.09, 0.17, 0.25, 0.31]
     """
     real = [each for each in trained if each.score is not None and "weights" not in each.plan]
     scores = [each.score for each in real if each.score is not None]
     share = "accuracy" if spec.task.name == "classification" else "r2"
-    shares = sorted(1 - each.scores.get(share, 0.0) for each in real)
+    errors = {each.name: 1 - each.scores.get(share, 0.0) for each in real if each.name != "constant" or len(real) == 1}
     score = min(scores, key=lambda each: metric.as_error(each.valid))
     error = metric.as_error(score.valid)
-    factors = _factors(rung, spec, shares)
+    factors = _factors(rung, spec, errors)
     if factors is None:
         return None
     doubt = score.stderr
@@ -157,26 +144,15 @@ def least_error(metric: Metric, size: float) -> float:
     return _LEAST_SHARE if metric.direction == "higher" else max(_LEAST_SHARE * size, 1e-300)
 
 
-def _factors(rung: str, spec: Spec, errors: Sequence[float]) -> Five | None:
-    """Return the factor's quantiles for data of this kind and errors, as shares, of this size and so far apart."""
+def _factors(rung: str, spec: Spec, errors: Mapping[str, float]) -> Five | None:
+    """Return the factor's quantiles for data of this kind, on which the rungs made these errors, as shares."""
     dear: tuple[Kind, ...] = ("image", "audio", "text", "sequence")
     plain = [column for column in spec.columns if column.kind not in (*dear, "id")]
     kind = next((each for each in dear if spec.of_kind(each)), None) if len(plain) <= _FEW_PLAIN else None
     if kind is None:
-        bands = _TABLE.get(rung)
-        return None if bands is None else _narrowed(bands[sum(errors[0] >= edge for edge in _BANDS)], errors)
+        return factors_on_tables(rung, errors)
     found = _PRIOR[kind].get(rung)
     if found is None:
         return None
     low, median, high = found
     return low, median * (low / median) ** _QUARTER, median, median * (high / median) ** _QUARTER, high
-
-
-def _narrowed(factors: Five, errors: Sequence[float]) -> Five:
-    """Narrow the range where the best three rungs lie near each other: what they share is then mostly noise."""
-    if len(errors) < _APART_AT + 2:  # the constant guess is none of the three
-        return factors
-    apart = math.log(max(errors[_APART_AT], _LEAST_SHARE) / max(errors[0], _LEAST_SHARE))
-    share = min(1.0, max(_NARROWEST, apart / _USUALLY_APART))
-    low, lower, median, upper, high = (factors[2] * (each / factors[2]) ** share for each in factors)
-    return low, lower, median, upper, high
