@@ -19,7 +19,7 @@ from yunti.models.attention import Block, waves
 from yunti.models.inputs import SummaryPart
 from yunti.models.layers import Members, NumberEmbedding, masked_max, masked_mean
 from yunti.models.network import pad
-from yunti.models.objective import Objective, class_weights, skewness
+from yunti.models.objective import Answers, class_weights, skewness
 from yunti.models.recurrent import Memory, folded, reversal
 from yunti.specs import TaskSpec
 from yunti.training.flops import _recurrent
@@ -177,7 +177,7 @@ def test_the_power_spectrum_agrees_with_scipy():
 
 
 def test_cross_entropy_is_scikit_learns_and_members_are_averaged():
-    objective = Objective(CLASSES)
+    objective = Answers(CLASSES)
     outputs, target = torch.randn(20, 1, 3), torch.randint(0, 3, (20,))
     probabilities = objective.decode(outputs.numpy())
     wanted = log_loss(target.numpy(), summing_to_one(probabilities), labels=[0, 1, 2])
@@ -196,13 +196,13 @@ def test_temperature_brings_overconfident_probabilities_back():
     honest = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     target = np.array([random.choice(3, p=row) for row in honest])
     sharp = honest**2 / (honest**2).sum(axis=1, keepdims=True)
-    objective = Objective(CLASSES)
+    objective = Answers(CLASSES)
     objective.calibrate(sharp.astype(np.float32), target)
     assert objective.temperature == pytest.approx(2.0, rel=0.1)
     calibrated = objective.decode(np.log(sharp)[:, None].astype(np.float32))
     assert log_loss(target, summing_to_one(calibrated)) < log_loss(target, sharp)
     np.testing.assert_array_equal(calibrated.argmax(axis=1), sharp.argmax(axis=1))
-    objective = Objective(CLASSES)
+    objective = Answers(CLASSES)
     objective.calibrate(sharp[:50].astype(np.float32), target[:50])
     assert objective.temperature == 1
 
@@ -221,7 +221,7 @@ def test_class_weights_make_rare_classes_count_alike():
 def test_values_come_back_in_their_own_unit(heavy):
     random = np.random.default_rng(0)
     values = random.lognormal(3, 1.5, 2000) if heavy else random.normal(100, 20, 2000)
-    objective = Objective(TaskSpec("regression", "y", "rmse", "lower"))
+    objective = Answers(TaskSpec("regression", "y", "rmse", "lower"))
     objective.fit(values)
     encoded = objective.encode(values)
     assert abs(encoded.mean()) < 1e-3
@@ -230,7 +230,7 @@ def test_values_come_back_in_their_own_unit(heavy):
     assert (skewness(values) > 4) == heavy
     far = objective.decode(np.full((1, 1, 1), 1e6, dtype=np.float32))[0]
     assert far <= values.max() + 0.06 * np.ptp(values)
-    copy = Objective(objective.task)
+    copy = Answers(objective.task)
     copy.restore(objective.facts())
     np.testing.assert_array_equal(copy.decode(encoded[:, None, None]), objective.decode(encoded[:, None, None]))
 
@@ -238,7 +238,7 @@ def test_values_come_back_in_their_own_unit(heavy):
 def test_loss_of_values_is_squared_or_absolute_by_the_metric():
     outputs, target = torch.randn(9, 2, 1), torch.randn(9)
     for metric, power in (("rmse", 2), ("r2", 2), ("mae", 1)):
-        loss = Objective(TaskSpec("regression", "y", metric, "lower")).loss(outputs, target)
+        loss = Answers(TaskSpec("regression", "y", metric, "lower")).loss(outputs, target)
         wanted = (outputs[..., 0] - target[:, None]).abs() ** power
         torch.testing.assert_close(loss, wanted.mean())
 

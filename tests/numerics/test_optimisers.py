@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from small import RECIPE, number_network, number_rows, picture_network, picture_rows
-from yunti.models.objective import Mixed, Objective
+from yunti.models.objective import Answers, Mixed
 from yunti.models.recipe import Augment
 from yunti.specs import TaskSpec
 from yunti.training.average import Average
@@ -290,7 +290,8 @@ def test_parts_of_a_batch_hold_its_rows_once_and_their_shares_add_up():
 def test_the_loss_of_mixed_answers_is_the_mixture_of_their_losses(task, share):
     classes = ("a", "b", "c") if task == "classification" else ()
     metric = "accuracy" if task == "classification" else "rmse"
-    objective = Objective(TaskSpec(task, "y", metric, "higher", classes), smoothing=0.1 if classes else 0.0)
+    objective = Answers(TaskSpec(task, "y", metric, "higher", classes))
+    objective.smoothing = 0.1 if classes else 0.0
     outputs = torch.randn(8, 2, 3 if classes else 1, generator=torch.Generator().manual_seed(0))
     first, second = (torch.arange(8) % 3, torch.arange(8) % 2) if classes else (torch.randn(8), torch.randn(8))
     found = objective.loss(outputs, Mixed(first, second, share))

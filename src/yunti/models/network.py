@@ -15,11 +15,11 @@ from yunti.data.encode import Encoded, Stream
 from yunti.data.table import Examples, Ragged, Table
 from yunti.errors import RungError
 from yunti.models.contract import Model, Parts, Size
-from yunti.models.objective import Objective, Target
+from yunti.models.objective import Answers, Objective, Target
 from yunti.models.recipe import Recipe, carried
 from yunti.models.settings import Settings
 from yunti.seeds import seed_for
-from yunti.specs import Spec
+from yunti.specs import Spec, TaskSpec
 from yunti.words import say
 
 Batch = dict[str, Tensor]
@@ -64,6 +64,16 @@ class Design:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
+class Packing(Protocol):
+    """Between the rows of a table and those that a network learns from, as windows that are cut from documents."""
+
+    def pack(self, network: Network, examples: Examples) -> Examples:
+        """Return what the network learns from."""
+
+    def predict(self, network: Network, table: Table) -> NDArray[np.float32 | np.float64]:
+        """Predict every row of a table."""
+
+
 @final
 @dataclass(frozen=True)
 class Turn:
@@ -90,6 +100,8 @@ class Blueprint:
         assemble: makes the module; it takes a `Batch` and returns (rows, members, outputs).
         turns: losses other than that of the task, such as those of two networks that play against each other; none
             for the task's own.
+        objective: makes what the network is asked to lower.
+        packing: turns the rows of a table into those that the network learns from, where they are not the same.
     """
 
     name: str
@@ -97,6 +109,8 @@ class Blueprint:
     design: Callable[[Spec, Reader, Size], Design]
     assemble: Callable[[Mapping[str, Any], Reader, int], nn.Module]
     turns: tuple[Turn, ...] = ()
+    objective: Callable[[TaskSpec], Objective] = Answers
+    packing: Packing | None = None
 
 
 @final
@@ -113,7 +127,7 @@ class Network(Model):
         super().__init__(spec, size)
         self.blueprint = blueprint
         self.reader = blueprint.reader(spec)
-        self.objective = Objective(spec.task)
+        self.objective = blueprint.objective(spec.task)
         self.settings = Settings()
         self.flops = 0.0
         self._design: Design | None = None
@@ -130,7 +144,7 @@ class Network(Model):
         """
         self.reader = self.blueprint.reader(self.spec)
         self.reader.fit(train.table)
-        self.objective = Objective(self.spec.task)
+        self.objective = self.blueprint.objective(self.spec.task)
         self.objective.fit(train.target, like)
         self.resize(self.size)
 
@@ -215,8 +229,15 @@ class Network(Model):
         made = (self.module if forward is None else forward)(batch)
         return self.objective.loss(made.float(), target)
 
+    def pack(self, examples: Examples) -> Examples:
+        """Return the rows that it learns from: mostly these as they are."""
+        packing = self.blueprint.packing
+        return examples if packing is None else packing.pack(self, examples)
+
     def predict(self, table: Table) -> NDArray[np.float32 | np.float64]:
         """Predict every row, some thousand at a time."""
+        if self.blueprint.packing is not None:
+            return self.blueprint.packing.predict(self, table)
         chunks = [
             self.predict_encoded(self.encode(table.take(slice(start, start + _CHUNK))))
             for start in range(0, max(1, len(table)), _CHUNK)
@@ -295,7 +316,7 @@ class Network(Model):
         """Take back encoder, module and plan."""
         facts = parts.facts
         self.reader.restore(_under("reader", parts.arrays), facts["reader"])
-        self.objective = Objective(self.spec.task)
+        self.objective = self.blueprint.objective(self.spec.task)
         self.objective.restore(facts["objective"])
         # the recipe only matters while training: batch, epochs and rate are kept for people, in the plan
         recipe = Recipe(facts["recipe"]["batch"], facts["recipe"]["epochs"], facts["recipe"]["learning_rate"])

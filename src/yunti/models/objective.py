@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
@@ -39,32 +40,78 @@ class Mixed:
 Target = Tensor | Mixed
 
 
-@final
-class Objective:
-    """Cross-entropy for classes; squared or absolute error on the standardised target for values.
+class Objective(ABC):
+    """What a network is asked to lower.
 
     Args:
-        task: what is asked; its metric decides on class weights and on squared or absolute error.
-        smoothing: label smoothing.
+        task: what is asked.
     """
 
-    def __init__(self, task: TaskSpec, smoothing: float = 0.0) -> None:
+    def __init__(self, task: TaskSpec) -> None:
         self.task = task
-        self.smoothing = smoothing
-        self.temperature = 1.0
-        self._centre = 0.0
-        self._scale = 1.0
-        self._low = self._high = 0.0
-        self._log = False
-        self._weights: Tensor | None = None
+        self.smoothing = 0.0  # label smoothing
+        self.temperature = 1.0  # by which the logits are divided
 
     @property
     def is_classification(self) -> bool:
         """Whether classes are asked for."""
         return self.task.name == "classification"
 
+    @abstractmethod
     def fit(self, target: NDArray[Any], like: Objective | None = None) -> None:
-        """Learn scale or class frequencies of the training target; the logarithm is taken where `like` took it."""
+        """Learn what the loss must know of the training target; choices of `like`, an earlier one, are kept."""
+
+    @abstractmethod
+    def encode(self, target: NDArray[Any]) -> NDArray[Any]:
+        """Return the target as the loss takes it, (rows,)."""
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, target: Target) -> Tensor:
+        """Return the mean loss.
+
+        Args:
+            outputs: shape (rows, members, outputs), as the module puts them out.
+            target: shape (rows,), as `encode` gives it; or two of them, mixed.
+        """
+
+    @abstractmethod
+    def decode(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
+        """Return predictions, a row each, from what the module put out."""
+
+    @abstractmethod
+    def calibrate(self, predictions: NDArray[Any], target: NDArray[Any]) -> None:
+        """Choose the temperature on predictions of validation rows."""
+
+    @abstractmethod
+    def surprise(self, predictions: NDArray[Any], target: NDArray[Any]) -> float:
+        """Return a loss of predictions that tells apart what the deciding metric cannot: better when lower."""
+
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """Return what predictions need, as plain JSON values."""
+
+    @abstractmethod
+    def restore(self, facts: Mapping[str, Any]) -> None:
+        """Take back what predictions need."""
+
+
+@final
+class Answers(Objective):
+    """Cross-entropy for classes; squared or absolute error on the standardised target for values.
+
+    The task's metric decides on class weights and on squared or absolute error.
+    """
+
+    def __init__(self, task: TaskSpec) -> None:
+        super().__init__(task)
+        self._centre = 0.0
+        self._scale = 1.0
+        self._low = self._high = 0.0
+        self._log = False
+        self._weights: Tensor | None = None
+
+    def fit(self, target: NDArray[Any], like: Objective | None = None) -> None:
+        """Learn scale or class frequencies; the logarithm is taken where `like` took it."""
         if self.is_classification:
             self._weights = class_weights(target, len(self.task.classes), self.task.metric)
             return
@@ -73,7 +120,7 @@ class Objective:
         if like is None:
             self._log = self._low >= 0 and skewness(values) > _SKEWED and abs(skewness(np.log1p(values))) < 2
         else:
-            self._log = like._log and self._low > -1
+            self._log = isinstance(like, Answers) and like._log and self._low > -1
         values = np.log1p(values) if self._log else values
         self._centre, self._scale = float(values.mean()), float(values.std()) or 1.0
 
@@ -122,17 +169,24 @@ class Objective:
         room = 0.05 * (self._high - self._low)
         return np.clip(values, self._low if self._log else self._low - room, self._high + room)
 
-    def calibrate(self, probabilities: NDArray[np.float32], target: NDArray[Any]) -> None:
+    def calibrate(self, predictions: NDArray[Any], target: NDArray[Any]) -> None:
         """Choose the temperature of lowest log-loss on validation rows (Guo et al., 2017, arXiv 1706.04599).
 
         Order and accuracy stay as they are. Too few rows, or values instead of classes: the temperature stays 1.
         """
         if not self.is_classification or len(target) < _CALIBRATION_ROWS:
             return
-        logs = np.log(np.maximum(probabilities.astype(np.float64), 1e-12))
+        logs = np.log(np.maximum(predictions.astype(np.float64), 1e-12))
         grid = np.exp(np.linspace(np.log(0.4), np.log(3.0), 81))
         losses = [_log_loss(logs / temperature, target) for temperature in grid]
         self.temperature = float(grid[int(np.argmin(losses))])
+
+    def surprise(self, predictions: NDArray[Any], target: NDArray[Any]) -> float:
+        """Return log-loss, or the mean squared error."""
+        if self.is_classification:
+            right = predictions[np.arange(len(target)), target].astype(np.float64)
+            return float(-np.log(np.maximum(right, 1e-9)).mean())
+        return float(((predictions - target) ** 2).mean())
 
     def facts(self) -> dict[str, Any]:
         """Return what predictions need, as plain JSON values."""

@@ -113,13 +113,7 @@ class Judge:
         if np.isnan(oriented):
             oriented = 0.0
         coarse = round(oriented / self._grid) if self._grid else oriented
-        return coarse, -self._loss(predictions)
-
-    def _loss(self, predictions: NDArray[Any]) -> float:
-        if self._spec.name == "classification":
-            right = predictions[np.arange(len(self._target)), self._target].astype(np.float64)
-            return float(-np.log(np.maximum(right, 1e-9)).mean())
-        return float(((predictions - self._target) ** 2).mean())
+        return coarse, -self._network.objective.surprise(predictions, self._target)
 
 
 def _copy(network: Network) -> dict[str, Tensor]:

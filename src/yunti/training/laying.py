@@ -173,12 +173,14 @@ def lay_out(
     Raises:
         RungError: nothing useful fits the time.
     """
+    rows, train, valid = len(train), network.pack(train), network.pack(valid)
     key = _key(network, train, valid, again)
     if saved is not None and saved.facts["key"] != key:
         saved = None
     if saved is None:
         layout = group.agree(_decide(network, train, len(valid), watch, group.place, again))
         _put(network, layout)
+        network.note(rows=round(rows * layout.steps.rows / max(1, len(train))))  # of the table
     else:
         layout = Layout.restored(saved.facts["layout"])
         _put(network, layout)
@@ -254,7 +256,7 @@ def _note(network: Network, plan: Plan, again: Again | None) -> None:
     if dial < network.settings.dial:
         reason = say("dial.narrower", share=plan.first)
         network.note(dial={"value": dial, "reason": reason})
-    network.note(steps={"value": steps.total, "reason": steps.reason}, rows=steps.rows)
+    network.note(steps={"value": steps.total, "reason": steps.reason})
     if again is None and (steps.share < 1 or dial < network.settings.dial):
         key = "shortened.narrower" if dial < network.settings.dial else "shortened.network"
         network.note(shortened=say(key, share=steps.share, dial=dial, steps=steps.total))
