@@ -1,0 +1,1 @@
+"""n-gram models of tokens: counted, smoothed and searched with NumPy alone."""
