@@ -66,11 +66,14 @@ class Dictionary:
     @staticmethod
     def discounts_of(counts):
         t = Counter(counts.values())
-        if 0 in (t[1], t[2], t[3], t[4]):
+        if t[1] == 0 or t[2] == 0:
             return 0, 0.5, 1.0, 1.5
         y = t[1] / (t[1] + 2 * t[2])
-        found = [k - (k + 1) * y * t[k + 1] / t[k] for k in (1, 2, 3)]
-        return (0, *found) if all(0 < d <= k for k, d in enumerate(found, 1)) else (0, 0.5, 1.0, 1.5)
+        one = 1 - 2 * y * t[2] / t[1]
+        two = 2 - 3 * y * t[3] / t[2] if t[3] else 0
+        two = two if two > 0 else one
+        three = 3 - 4 * y * t[4] / t[3] if t[3] and t[4] else 0
+        return 0, one, two, three if three > 0 else two
 
     def probability(self, word, context):
         n = len(context) + 1
@@ -231,7 +234,7 @@ def test_memory_stays_within_its_limit_and_nothing_is_left_behind(tmp_path):
         tracemalloc.stop()
     assert model.plan["spilled_bytes"] > 24 << 20
     assert peak < 24 << 20
-    assert sum(array.nbytes for array in model.arrays().values()) == model.plan["bytes"] <= 12 << 20
+    assert sum(array.nbytes for array in model.arrays().values()) == model.plan["bytes"] <= 10 << 20
     assert [each.name for each in tmp_path.iterdir()] == ["tokens.npy"]
 
 
@@ -298,6 +301,19 @@ def test_a_fit_that_is_slower_than_foretold_ends_with_the_first_model(monkeypatc
     model = fit_kneser_ney(tokens, offsets, 500, 5, limits=Limits(watch=Watch(deadline=begun + 0.05)))
     assert model.plan["tokens"] == 2_000
     assert time.monotonic() - begun < 10
+
+
+def test_orders_are_tried_while_there_is_time(tmp_path):
+    tokens, offsets = corpus(drawn(4, 300, 60, 500))
+    counts, _ = counted(tokens, offsets, 500, 4, tmp_path)
+
+    def tick(done):
+        if done > 0.5:
+            raise TimeoutError
+
+    model = fit._chosen(counts, usual_order(500, len(tokens)), 1 << 30, (tokens, offsets), tick)
+    assert model.order == 2
+    assert model.plan["bits"].keys() == {"1", "2"}
 
 
 @pytest.mark.parametrize("valid", [None, corpus(drawn(8, 3, 60, 500))])
@@ -384,7 +400,11 @@ def small():
         ),
         (
             lambda: fit_kneser_ney(np.array([], int), np.array([0]), 9),
-            "tokens: there must be at least one, but there is none; give a text that is not empty.",
+            "tokens: there must be at least one token, but there is none; give a text that is not empty.",
+        ),
+        (
+            lambda: fit_kneser_ney(np.array([1]), np.array([0, 1]), 9, valid=(np.array([1]), np.array([1, 1]))),
+            "valid: there must be at least one token, but there is none; give a text that is not empty.",
         ),
         (
             lambda: fit_unigram(np.array([1]), np.array([0, 1]), 0),

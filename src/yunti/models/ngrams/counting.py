@@ -15,6 +15,7 @@ from yunti.models.ngrams.stream import blocks, stream
 
 MOST: Final = 256  # counts from here on are told together in the tables of how many n-grams have which count
 _WORK_BYTES: Final = 200  # that each n-gram of a block takes while it is sorted and merged
+_CACHED: Final = 1 << 19  # tokens that are sorted at once at most: larger blocks take twice as long, out of the caches
 Tick = Callable[[float], None]
 
 
@@ -45,8 +46,8 @@ class Counts:
 
 
 def block_size(memory_bytes: int) -> int:
-    """Return how many n-grams are sorted at once: a quarter of the memory holds their work."""
-    return max(1 << 12, memory_bytes // 4 // _WORK_BYTES)
+    """Return how many n-grams are sorted at once: a fifth of the memory holds their work."""
+    return max(1 << 12, memory_bytes // 5 // _WORK_BYTES)
 
 
 def count_ngrams(
@@ -73,7 +74,7 @@ def count_ngrams(
     vocabulary, order = shape
     runs: list[Run] = []
     start, stop = int(offsets[0]), int(offsets[-1])
-    for begin, end in blocks(start, stop, size):
+    for begin, end in blocks(start, stop, min(size, _CACHED)):
         block = stream(tokens, offsets, (begin, end), order - 1, vocabulary)
         runs.append([store.keep(grams_of(block, vocabulary, order))])
         tick((end - start) / (stop - start) / (order + 1))

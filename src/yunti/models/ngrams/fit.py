@@ -26,7 +26,9 @@ from yunti.words import say
 
 Documents = tuple[NDArray[Any], NDArray[Any]]
 _PILOT: Final = 1 << 17  # tokens of a first fit, which tells how long a fit takes and is in hand if time runs out
-_SLOWER: Final = 0.5  # of the pilot's pace: larger tables lie in memory and files, not in the processor's caches
+_SLOWER: Final = 0.7  # of the pilot's pace: larger tables lie in memory and files, not in the processor's caches
+_CHOOSING: Final = 0.15  # of a fit's time: what each order that is tried takes, scoring left out
+_CHOICE: Final = 1 << 18  # tokens that tell one order from another to a few thousandths of a bit
 _MOST_TOKENS: Final = (1 << 32) - 1  # that counts of 32 bits hold
 
 
@@ -52,7 +54,8 @@ def fit_kneser_ney(
         vocabulary: number of different tokens, V.
         order: length of the longest n-grams, from 1 to what 64 bits hold (see `greatest_order`); if None it is derived
             from V and the number of tokens.
-        valid: tokens and offsets of other documents, on which the order is chosen up to `order` by the fewest bits.
+        valid: tokens and offsets of other documents, on whose first 262,144 tokens the order is chosen, up to `order`,
+            by the fewest bits.
         limits: what the fit may use.
 
     Raises:
@@ -63,11 +66,11 @@ def fit_kneser_ney(
     Example:
         >>> model = fit_kneser_ney(np.array([1, 2, 1, 2, 0, 1, 2, 0]), np.array([0, 5, 8]), vocabulary=4, order=3)
         >>> model.surprise(np.array([1, 2, 0]), np.array([0, 3])).round(3).tolist()
-        [0.375, 0.208, 0.652]
+        [0.093, 0.022, 0.437]
     """
-    start, stop = check_corpus(tokens, offsets, vocabulary)
-    if start == stop:
-        raise OptionError("tokens", "there must be at least one", "there is none", "give a text that is not empty")
+    start, stop = _check_some("tokens", tokens, offsets, vocabulary)
+    if valid is not None:
+        _check_some("valid", *valid, vocabulary)
     _check_order(order, vocabulary)
     usual = usual_order(vocabulary, stop - start)
     wanted = Order(order, say("run.by hand")) if order is not None else usual
@@ -75,8 +78,9 @@ def fit_kneser_ney(
     pilot, affordable = None, most
     if most > _PILOT and not math.isinf(limits.watch.deadline):
         begun = time.monotonic()
-        pilot = _fit(_first(tokens, offsets, _PILOT), vocabulary, wanted, valid, replace(limits, watch=Watch()))
-        pace = _PILOT / (time.monotonic() - begun) * _SLOWER
+        pilot = _fit(_first(tokens, offsets, _PILOT), vocabulary, wanted, None, replace(limits, watch=Watch()))
+        slower = _SLOWER / (1 if valid is None else 1 + _CHOOSING * wanted.order)
+        pace = _PILOT / (time.monotonic() - begun) * slower
         affordable = min(most, int(limits.watch.left * pace))
     model, learned = pilot, _PILOT
     if pilot is None or affordable > _PILOT:
@@ -89,6 +93,13 @@ def fit_kneser_ney(
     assert model is not None
     limits.watch.tell(1.0)
     return KneserNey(model.arrays(), model.plan | shortening(min(learned, stop - start), stop - start))
+
+
+def _check_some(name: str, tokens: NDArray[Any], offsets: NDArray[Any], vocabulary: int) -> tuple[int, int]:
+    start, stop = check_corpus(tokens, offsets, vocabulary)
+    if start == stop:
+        raise OptionError(name, "there must be at least one token", "there is none", "give a text that is not empty")
+    return start, stop
 
 
 def _check_order(order: int | None, vocabulary: int) -> None:
@@ -113,10 +124,10 @@ def _fit(part: Documents, vocabulary: int, wanted: Order, valid: Documents | Non
             raise TimeoutError
 
     with tempfile.TemporaryDirectory(prefix="ngrams-", dir=limits.folder) as folder:
-        store = Store(Path(folder), limits.memory_bytes // 4)
+        store = Store(Path(folder), limits.memory_bytes // 5)
         shape, size = (vocabulary, wanted.order), block_size(limits.memory_bytes)
         counts = count_ngrams(*part, shape, store, size, _within(tick, 0, 0.7))
-        room = limits.memory_bytes // (2 if valid is None else 4)  # the best so far and the next one
+        room = limits.memory_bytes * 2 // (5 if valid is None else 10)  # with the best so far there is the next one
         most_bytes = room if limits.most_bytes is None else min(room, limits.most_bytes)
         if valid is None:
             model = _estimated(counts, wanted, most_bytes, _within(tick, 0.7, 1))
@@ -144,16 +155,21 @@ def _estimated(counts: Counts, wanted: Order, most_bytes: int, tick: Tick) -> Kn
 
 
 def _chosen(counts: Counts, wanted: Order, most_bytes: int, valid: Documents, tick: Tick) -> KneserNey:
-    """Estimate a model of each order from the same counts, and keep the one with the fewest bits."""
+    """Estimate a model of each order from the same counts, and keep the one with the fewest bits of those in time."""
     best: KneserNey | None = None
     bits: dict[int, float] = {}
     for order in range(1, counts.order + 1):
         part = _within(tick, (order - 1) / counts.order, order / counts.order)
-        model = _estimated(counts, Order(order, wanted.why), most_bytes, part)
-        bits[order] = float(model.surprise(*valid).mean() / math.log(2))
+        try:
+            model = _estimated(counts, Order(order, wanted.why), most_bytes, part)
+        except TimeoutError:
+            if best is None:
+                raise
+            break
+        bits[order] = float(model.surprise(*_first(*valid, _CHOICE)).mean() / math.log(2))
         if best_order(bits).order == order:
             best = model
     assert best is not None
-    choice = best_order(bits)
-    plan = best.plan | {"bits": {str(each): round(value, 4) for each, value in bits.items()}}
-    return KneserNey(best.arrays(), plan | {"reasons": best.plan["reasons"] | {"order": choice.why}})
+    reasons = best.plan["reasons"] | {"order": best_order(bits).why}
+    plan = best.plan | {"bits": {str(each): round(value, 4) for each, value in bits.items()}, "reasons": reasons}
+    return KneserNey(best.arrays(), plan)

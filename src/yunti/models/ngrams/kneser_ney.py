@@ -35,7 +35,7 @@ class KneserNey(NgramModel):
         >>> from yunti.models.ngrams import fit_kneser_ney
         >>> model = fit_kneser_ney(np.array([1, 2, 1, 2, 0, 1, 2, 0]), np.array([0, 5, 8]), vocabulary=4, order=3)
         >>> model.next_probabilities(np.array([1])).round(3).tolist()
-        [0.062, 0.094, 0.812, 0.031]
+        [0.006, 0.013, 0.978, 0.003]
     """
 
     def __init__(self, arrays: dict[str, NDArray[Any]], plan: dict[str, Any] | None = None) -> None:

@@ -20,9 +20,10 @@ class Limits:
     """What a fit may use.
 
     Args:
-        memory_bytes: for its arrays: a quarter for what is sorted at once, a quarter for counts before they go to
-            files, half for the model. About 50 MB come on top for Python and NumPy.
-        most_bytes: of the model; rare n-grams are dropped to keep it, also where half the memory would hold less.
+        memory_bytes: a fifth for what is sorted at once, a fifth for counts before they go to files, two fifths for
+            the model, a fifth for what lies between the arrays. About 60 MB come on top for Python and NumPy, and the
+            pages of mapped tokens, which the system takes back at need.
+        most_bytes: of the model; rare n-grams are dropped to keep it, also where two fifths of the memory hold less.
         folder: where files of counted n-grams go, for a while; the system's temporary folder if None. They take about
             20 bytes for each different n-gram, twice while they are merged.
         watch: the time it may take, and whom it tells how far it is.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from yunti.errors import RungError
 from yunti.models.ngrams.grams import Grams, joined, linked
 
-_TYPES = (np.dtype(np.uint64), np.dtype(np.uint32), np.dtype(np.uint32), np.dtype(np.uint32))
+_TYPES: tuple[np.dtype[Any], ...] = tuple(map(np.dtype, (np.uint64, np.uint32, np.uint32, np.uint32)))
 _LEAST = 4096  # n-grams that are read of a run at once: fewer would be slow
 
 

@@ -48,7 +48,7 @@ def check_corpus(tokens: NDArray[Any], offsets: NDArray[Any], vocabulary: int) -
     """
     if vocabulary < 1:
         raise OptionError("vocabulary", "it must hold at least the end token", f"it is {vocabulary}", "give its size")
-    if len(offsets) == 0 or offsets[0] < 0 or offsets[-1] > len(tokens) or np.any(np.diff(offsets) < 0):
+    if len(offsets) == 0 or offsets[0] < 0 or offsets[-1] > len(tokens) or np.any(offsets[1:] < offsets[:-1]):
         got = f"they run from {offsets[0]} to {offsets[-1]}" if len(offsets) else "there is none"
         must = f"they must rise from 0 or more to at most the number of tokens, {len(tokens):,}"
         raise OptionError("offsets", must, got, "give the place of each document's first token, and the end")
