@@ -37,6 +37,7 @@ LADDERS = {
     "stopped.rounds": "时间用尽：第 {model} 个模型（共 {models} 个）只完成 {rounds} 轮中的 {grown} 轮",
     "shortened.tree": "为赶上时间而缩减：用 {wanted} 行中的 {rows} 行生成",
     "shortened.svm": "为赶上时间而缩减：在 {wanted} 行中的 {rows} 行上拟合",
+    "shortened.ngrams": "为赶上时间而缩减：从 {wanted} 个词元中的前 {tokens} 个学习",
     "shortened.boosting": "为赶上时间而缩减：{less}",
     "less.rounds": "最多 {rounds} 轮，学习率 {rate}",
     "less.models": "{wanted} 个模型中的 {models} 个",

@@ -51,6 +51,10 @@ PLANS = {
     "boosting.feature share": "特征多于 {wide} 个时，每棵树至少看 {part} 个，时间允许则更多",
     "boosting.bins": "每个特征尝试的阈值个数；单元格很多时更少",
     "boosting.bags": "不足 {rows} 行时训练多个模型，各留出自己的一部分行，再取平均",
+    "unigram.added": "每个计数加二分之一（Krichevsky and Trofimov 1981）：任何文本的编码都不会比按其自身频率长很多",
+    "ngrams.order": "共 {tokens} 个词元，其中 {vocabulary} 种不同，更长的 n 元组几乎不会重复出现",
+    "ngrams.order best": "验证文本上每个词元的比特数最少，各阶分别为：{listed}",
+    "ngrams.least counts": "各阶的最低次数；更少见的 n 元组交由较短的处理，使模型不超过 {bytes} 字节",
     # 训练方案有多少能赶上时间
     "steps.whole": "{rows} 行过 {epochs} 遍，批次大小 {batch}",
     "steps.part": "时间只够看训练集的 {share}，且只看一遍",

@@ -58,6 +58,12 @@ PLANS = {
     "allows",
     "boosting.bins": "thresholds tried a feature; fewer where there are many cells",
     "boosting.bags": "below {rows:d} rows several models, each with its own part of the rows held out, are averaged",
+    "unigram.added": "one half is added to each count (Krichevsky and Trofimov 1981): no text costs much more than by "
+    "its own frequencies",
+    "ngrams.order": "of {tokens:,} tokens out of {vocabulary:,} different ones, longer n-grams hardly occur twice",
+    "ngrams.order best": "the fewest bits a token on validation text, by order: {listed}",
+    "ngrams.least counts": "of each order; rarer n-grams are left to the shorter ones, so that the model has at most "
+    "{bytes:,} bytes",
     # how much of a recipe fits the time
     "steps.whole": "{epochs:g} times through {rows:d} rows in batches of {batch:d}",
     "steps.part": "the time holds {share:.0%} of the training rows once",
