@@ -13,6 +13,7 @@ from torch import Tensor
 from yunti.data.encode import Encoded
 from yunti.errors import RungError
 from yunti.models.network import Network
+from yunti.tasks.language import bits_per_byte
 from yunti.tasks.task import score
 from yunti.training.group import ALONE, Group, like
 
@@ -119,6 +120,8 @@ class Judge:
         if self._spec.name == "classification":
             right = predictions[np.arange(len(self._target)), self._target].astype(np.float64)
             return float(-np.log(np.maximum(right, 1e-9)).mean())
+        if self._spec.name == "language":
+            return bits_per_byte(self._target, predictions)
         return float(((predictions - self._target) ** 2).mean())
 
 
