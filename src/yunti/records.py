@@ -27,8 +27,8 @@ class Finding:
 
     Args:
         code: short name of the check, such as "leak", "index", "constant", "duplicates", "missing".
-        severity: "note" (good to know), "warning" (look at it), "left out" (a column that is not used because of it),
-            "broken" (rows that were set aside).
+        severity: "note" (good to know), "warning" (look at it), "left out" (a column, or documents, that are not
+            used because of it), "broken" (rows that were set aside).
         message: one sentence for people.
         column: the column concerned, if one.
         file: the file concerned, if one.
@@ -69,8 +69,27 @@ class RepeatsRecord:
 
 
 @dataclass(frozen=True)
+class TextRecord:
+    """What a text is made of, documents that were left out not counted.
+
+    `passages` that documents are cut into, 0 where every document is a row; `words` as `yunti.data.lengths` counts
+    them; `scripts` the share of the letters by script, the most common first; `repeated` documents that were left out
+    because they repeat another one.
+    """
+
+    documents: int
+    passages: int
+    bytes: int
+    characters: int
+    words: int
+    distinct_characters: int
+    scripts: dict[str, float] = field(default_factory=dict)
+    repeated: int = 0
+
+
+@dataclass(frozen=True)
 class DataRecord:
-    """What was read and how it was understood; `repeats` where rows repeat one another."""
+    """What was read and how it was understood; `repeats` where rows repeat one another, `text` of a text."""
 
     source: str
     rows: int
@@ -78,6 +97,7 @@ class DataRecord:
     split: SplitRecord
     findings: tuple[Finding, ...] = ()
     repeats: RepeatsRecord | None = None
+    text: TextRecord | None = None
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
+import pyarrow.compute as pc
+
 from yunti.data.options import DataOptions
 from yunti.data.raw import Raw
 from yunti.data.split import TEST, TRAIN, VALID
-from yunti.data.strings import MISSING_WORDS, shortened
+from yunti.data.strings import MISSING_WORDS, is_string, shortened
 from yunti.data.target import candidates
 from yunti.data.understand import Understanding, understand
 from yunti.records import DataRecord, SplitRecord
@@ -76,7 +78,7 @@ def data_record(found: Understanding) -> DataRecord:
         part = found.division.parts.part
         train, valid, test = (int((part == each).sum()) for each in (TRAIN, VALID, TEST))
         split = SplitRecord(train, valid, test, found.division.parts.how)
-    return DataRecord(found.raw.source, rows, found.columns, split, found.findings, found.repeats)
+    return DataRecord(found.raw.source, rows, found.columns, split, found.findings, found.repeats, found.text)
 
 
 def _look(found: Understanding) -> Look:
@@ -100,7 +102,10 @@ def _examples(raw: Raw, column: ColumnSpec) -> tuple[str, ...]:
     if column.name in raw.arrays:
         shape = raw.arrays[column.name].shape[1:]
         return ("×".join(str(size) for size in shape),)
-    values: list[Any] = raw.arrow.column(column.name).slice(0, 200).to_pylist()
+    some = raw.arrow.column(column.name).slice(0, 200)
+    if is_string(some.type):
+        some = pc.utf8_slice_codeunits(some, 0, 1_000)  # a value may be a whole book
+    values: list[Any] = some.to_pylist()
     there = [str(value) for value in values if value is not None and str(value) not in MISSING_WORDS]
     seen = dict.fromkeys(shortened(value, 30) for value in there)
     return tuple(seen)[:_EXAMPLES]
