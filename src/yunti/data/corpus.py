@@ -100,7 +100,7 @@ def understand_text(raw: Raw, roles: Mapping[str, Role], options: DataOptions, w
     repeated = find_repeated(rows, texts.values)
     known = (lengths[:, 0] > 0) & ~repeated.blank
     usable = known & ~repeated.rows
-    _must_be_enough(rows, usable)
+    _must_be_enough(rows, usable, asked=options.task == "language")
     made = _made_of(rows, texts, lengths, usable, repeated)
     parsing = {} if rows.documents is None else {"passages": True}
     spec = ColumnSpec(name, "text", _evidence(made), parsing=parsing)
@@ -167,12 +167,13 @@ def _texts(raw: Raw, name: str, folder: Path) -> tuple[Texts, tuple[Facts, Store
     return reading.column, (facts_of(reading), keep_column(folder, name, 0, reading))
 
 
-def _must_be_enough(raw: Raw, usable: NDArray[np.bool_]) -> None:
+def _must_be_enough(raw: Raw, usable: NDArray[np.bool_], *, asked: bool) -> None:
     count = int(usable.sum())
     if count < LEAST_ROWS:
         what = "documents" if raw.documents is None else "passages"
         must = f"its text must give at least {LEAST_ROWS} {what} to learn from, choose by and test on"
-        raise SourceError(raw.source, must, f"it gives {count}" if count else "it gives none", "give more text")
+        mend = "give more text" if asked else "give more text, or name the --target if it is a table"
+        raise SourceError(raw.source, must, f"it gives {count}" if count else "it gives none", mend)
 
 
 def _divides_by_place(raw: Raw, sizes: NDArray[np.int64], usable: NDArray[np.bool_]) -> bool:

@@ -94,7 +94,7 @@ def _look(found: Understanding) -> Look:
         classes=() if answers is None else answers.classes,
         candidates=() if answers is not None else candidates(found.columns),
         missing=missing,
-        examples={column.name: _examples(found.raw, column) for column in found.columns},
+        examples={each.name: _examples(found.raw, each) for each in found.columns if each.name in found.raw.names},
     )
 
 

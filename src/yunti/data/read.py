@@ -236,7 +236,7 @@ def _must_be_known(path: Path, name: str) -> _Format:
         return found
     ending = Path(bare_name(path)).suffix
     got = f"{ending!r} is not one of them" if ending else "it has no ending"
-    mend = _MENDS.get(ending, "rename it, or export it as CSV or Parquet")
+    mend = _MENDS.get(ending, "rename it, export it as CSV or Parquet, or add --task language if it is text")
     if media_kind(path.name):
         mend = "give a folder with one sub-folder a class, or a table with a column of file names"
     elif "idx" in path.name.lower():

@@ -132,8 +132,7 @@ def _must_be_text(raw: Raw, column: ColumnSpec) -> None:
     kind = None if column.name in raw.arrays else raw.arrow.column(column.name).type
     inner = innermost(kind) if kind is not None and is_list(kind) else kind
     if inner is None or not (is_string(inner) or pa.types.is_null(inner)):
-        nested = kind is not None and pa.types.is_nested(kind)
-        got = f"it holds nested values ({kind})" if nested else f"it is of kind {column.kind}"
+        got = f"it is of kind {column.kind}" if kind is None else f"it holds values of type {kind}"
         raise ColumnError(raw.source, must, got, "name a column of text with --target")
     first = next((value for value in raw.arrow.column(column.name).slice(0, _SAMPLE) if value.is_valid), None)
     if first is not None and _CHAT.match(str(first.as_py())[:_CHAT_LETTERS]):

@@ -49,10 +49,11 @@ def is_running_text(path: Path, name: str) -> bool:
     by commas, semicolons or bars, if the first line also looks like the names of columns.
 
     Raises:
-        SourceError: it is empty or cannot be read.
+        SourceError: it cannot be read.
     """
-    if Path(bare_name(path)).suffix != ".txt":
-        return True
+    with reading(name):
+        if Path(bare_name(path)).suffix != ".txt" or not path.stat().st_size:
+            return True
     lines = [line for line in first_text(path, name, _SAMPLE_BYTES).splitlines() if line.strip()]
     return not any(_fits(lines[:_LINES], delimiter) for delimiter in DELIMITERS)
 

@@ -144,8 +144,8 @@ _ROLE_OPTIONS: dict[Role, str] = {"split": "split", "group": "group", "order": "
 
 def _read(source: object, options: DataOptions, workspace: Path, tell: Tell) -> Raw:
     tell(say("stage.reading"), 0.0)
-    running = False if options.target or options.task in ("classification", "regression") else None
-    raw = read_raw(source, _made(workspace / "source"), running=True if options.task == "language" else running)
+    asked = None if options.task is None else options.task == "language"
+    raw = read_raw(source, _made(workspace / "source"), running=False if options.target else asked)
     if options.test is not None:
         test = read_raw(options.test, _made(workspace / "test"), running=raw.task == "language")
         raw = joined(raw, test, workspace)

@@ -106,5 +106,5 @@ DATA = {
     "split.by group": "按分组列 {column} 划分",
     "split.stratified": "按目标分层抽取",
     "split.by document": "按文档随机抽取",
-    "split.by place": "按位置划分：开头训练，其后验证，末尾测试",
+    "split.by place": "按位置划分：靠前的部分用于训练",
 }

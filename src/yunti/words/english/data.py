@@ -110,5 +110,5 @@ DATA = {
     "split.by group": "by group ({column})",
     "split.stratified": "stratified by target",
     "split.by document": "at random by document",
-    "split.by place": "by place: the beginning trains, what follows validates, the end tests",
+    "split.by place": "by place: what comes first trains",
 }
