@@ -138,8 +138,12 @@ CASES: dict[str, tuple[Make, str]] = {
     ),
     "folders that may be classes": (
         several("", neg__a_DOT_txt="It was dull.\n", pos__b_DOT_txt="It was fine.\n"),
-        "its folders must be known to be classes or not, but its texts lie in the folders 'neg' and 'pos', which may be "
-        "either; add --task language to learn how the texts go, or give a table with a column of classes.",
+        "its folders must be known to be classes or not, but its texts lie in the folders 'neg' and 'pos', which may "
+        "be either; add --task language to learn how the texts go, or give a table with a column of classes.",
+    ),
+    "a README beside folders of tables": (
+        several("", README_DOT_md="To be, or not to be.\n" * 999, y1__a_DOT_csv=TABLE, y2__b_DOT_csv=TABLE),
+        "a folder must hold data that yunti knows, but it holds 'README.md', 'y1', 'y2'; give a folder of tables",
     ),
     "code": (text("a.py", "x = 1\n"), "or add --task language if it is text"),
     "empty name": (lambda folder: "", "source: it must name a file, a folder or a sample, but it is empty"),

@@ -13,13 +13,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raws import found, looked, prepared, write_csv
+from yunti.bundle.answers import evaluate_source, predict_source
+from yunti.bundle.card import About, card
 from yunti.cli import app
 from yunti.data.dataset import Dataset, open_dataset
 from yunti.data.lengths import characters_of, lengths_of, script_shares, words_in
 from yunti.data.passages import Cutter, passage_bytes
 from yunti.data.read import read_raw
-from yunti.data.table import Examples
+from yunti.data.table import Examples, Table
+from yunti.models.contract import Model, Parts
+from yunti.records import BudgetRecord, ClimbRecord
+from yunti.report import row_sections
+from yunti.report.material import Material
+from yunti.report.row_figures import residuals
+from yunti.specs import ColumnSpec, Spec
+from yunti.tasks.metrics import metrics_of
 from yunti.tasks.task import infer_task
+from yunti.words import say
 
 SAYING = "the a cat sat on mat and saw that dog ran far from home while rain fell over quiet hills"
 WORDS = SAYING.split()
@@ -203,6 +213,11 @@ def test_a_column_of_few_long_documents_is_cut_and_keeps_its_columns(tmp_path: P
     rows = [{"id": place, "part": ["train"] * 8 + ["test"] * 2, "body": prose(place, 20_000)} for place in range(10)]
     rows = [{**row, "part": row["part"][row["id"]]} for row in rows]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    seen = looked(str(tmp_path / "a.jsonl"), task="language")
+    assert [each.message for each in found(seen, "split_column")] == [
+        "'part' holds a ready split (train 8, test 2): use it with --split part"
+    ]
+    assert seen.missing == {"body": 0.0}
     dataset = prepared(str(tmp_path / "a.jsonl"), tmp_path, task="language", split="part")
     assert "".join(texts_of(dataset.open_test(), "body")) == rows[8]["body"] + rows[9]["body"]
     assert set(dataset.open_test().groups) == {8, 9}
@@ -331,3 +346,49 @@ def test_a_look_tells_what_a_text_is_made_of(tmp_path: Path, capsys: pytest.Capt
     assert "对 'text' 做语言建模" in told
     assert app.run(["look", str(tmp_path / "book.txt"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["text"]["distinct_characters"] == 12
+
+
+# What a model of texts is asked
+
+
+class Blind(Model):
+    """Guesses every byte blindly."""
+
+    def predict(self, table: Table) -> np.ndarray:
+        counts = lengths_of(table[self.spec.columns[0].name].values).astype(np.float64)
+        octets, characters, words = counts.T
+        return np.column_stack([octets * np.log(256), octets, characters, octets, words])
+
+    parameters, train_flops, plan = 0, 0.0, {}
+
+    def parts(self) -> Parts:
+        return Parts()
+
+    def restore(self, parts: Parts) -> None:
+        pass
+
+
+def test_a_text_is_scored_and_its_rows_are_answered(tmp_path: Path) -> None:
+    task, column = infer_task("language", "story"), ColumnSpec("story", "text")
+    model, about = Blind(Spec((column,), task, 100)), About((column,), column, task)
+    (tmp_path / "new.txt").write_text(prose(0, 20_000))
+    for source in (str(tmp_path / "new.txt"), pa.table({"story": ["one tale", None, "二"]})):
+        seen = evaluate_source(model, about, source)
+        assert (seen["metric"], seen["score"], seen["low"]) == ("bits_per_byte", pytest.approx(8), pytest.approx(8))
+        assert set(seen["scores"]) == {metric.name for metric in metrics_of("language")}
+    assert (seen["rows"], seen["findings"]) == (2, [say("evaluate.no answer", count=1, target="story")])
+    answers = predict_source(model, about, pa.table({"story": ["one tale", None]}))
+    assert answers.column("prediction").to_pylist()[0] == pytest.approx(8)
+    assert np.isnan(answers.column("prediction").to_pylist()[1])
+
+
+def test_a_report_shows_the_parts_of_a_text(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "a.csv", {"text": [prose(place, 300) for place in range(400)]})
+    dataset = prepared(str(source), tmp_path, task="language")
+    task = infer_task("language", "text")
+    sums = Blind(Spec(dataset.columns, task, 100)).predict(dataset.valid.table)
+    material = Material(ClimbRecord(dataset.record, task, {}, BudgetRecord(9.0)), dataset, sums)
+    assert material.scored is not None
+    assert (row_sections.worst(material), row_sections.classes(material), residuals(material)) == (None, None, None)
+    row_sections.parts(material)
+    assert "token after token" in card(About(dataset.columns, dataset.target, task), "yunti")

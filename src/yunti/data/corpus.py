@@ -18,13 +18,14 @@ from yunti.data.doctor.documents import Repeated, find_repeated
 from yunti.data.doctor.duplicates import MOST_BYTES, Clusters, find_duplicates
 from yunti.data.doctor.sheet import Facts, Sheet, facts_of
 from yunti.data.kinds import find_kinds
+from yunti.data.labels import labels_of
 from yunti.data.lengths import characters_of, lengths_of, script_shares
 from yunti.data.options import DataOptions
 from yunti.data.parse import keep_column, read_column
 from yunti.data.passages import Cutter, as_texts, divides_by_place, passage_bytes
 from yunti.data.raw import Raw
 from yunti.data.spill import Spill
-from yunti.data.split import LEAST_ROWS
+from yunti.data.split import LEAST_ROWS, is_ready_split
 from yunti.data.store import Stored, StoredColumns, part_path, text_blocks
 from yunti.data.strings import as_strings
 from yunti.data.table import Table, Texts
@@ -82,16 +83,7 @@ def understand_text(raw: Raw, roles: Mapping[str, Role], options: DataOptions, w
     Raises:
         InputError: there is no text, too little, or an option cannot be used.
     """
-    if options.keep:
-        must, got = "a text goes on from itself alone", f"{options.keep[0]!r} is to be kept as an input"
-        raise OptionError(f"--keep {options.keep[0]}", must, got, "leave out --keep")
-    kinds = dict(options.kinds)
-    if options.target is not None and options.target in raw.arrow.column_names:
-        kinds[options.target] = "text"
-    every = [replace(each, role=roles.get(each.name, "input")) for each in find_kinds(raw, kinds)]
-    name, chosen_from = choose_text(raw, options.target, every)
-    if name in roles:
-        raise OptionError(f"--target {name}", "it must not divide the rows too", "it does", "name another column")
+    every, name, chosen_from = _columns(raw, roles, options)
     rows = _cut(raw, name, [*roles], workspace)
     tell(say("stage.understanding"), 0.2)
     texts, reading = _texts(rows, name, workspace / "columns")
@@ -112,12 +104,36 @@ def understand_text(raw: Raw, roles: Mapping[str, Role], options: DataOptions, w
     clusters = _near(sheet, int(lengths[:, 0].sum()), kept=rows.parts is None and not by_place)
     division = divide(sheet, clusters, every, options, lengths[:, 0] if by_place else None)
     tell(say("stage.examining"), 1.0)
-    findings = [*repeated.findings, *check_answers(sheet), *_choice(every, name, chosen_from), *clusters.findings]
+    findings = [*repeated.findings, *check_answers(sheet), *_choice(raw, every, name, chosen_from)]
     columns = tuple(
         spec if each.name == name else replace(each, role="left out") if each.role == "input" else each
         for each in every
     )
-    return Corpus(rows, columns, table, answers, division, (*findings, *division.findings), {name: reading[0]}, made)
+    return Corpus(
+        rows,
+        columns,
+        table,
+        answers,
+        division,
+        (*findings, *clusters.findings, *division.findings),
+        {name: reading[0]},
+        made,
+    )
+
+
+def _columns(raw: Raw, roles: Mapping[str, Role], options: DataOptions) -> tuple[list[ColumnSpec], str, int]:
+    """Find the kinds of all columns, the one that holds the text, and of how many columns of text it was chosen."""
+    if options.keep:
+        must, got = "a text goes on from itself alone", f"{options.keep[0]!r} is to be kept as an input"
+        raise OptionError(f"--keep {options.keep[0]}", must, got, "leave out --keep")
+    kinds = dict(options.kinds)
+    if options.target is not None and options.target in raw.arrow.column_names:
+        kinds[options.target] = "text"
+    every = [replace(each, role=roles.get(each.name, "input")) for each in find_kinds(raw, kinds)]
+    name, chosen_from = choose_text(raw, options.target, every)
+    if name in roles:
+        raise OptionError(f"--target {name}", "it must not divide the rows too", "it does", "name another column")
+    return every, name, chosen_from
 
 
 def _cut(raw: Raw, name: str, kept: Sequence[str], workspace: Path) -> Raw:
@@ -222,12 +238,20 @@ def _evidence(made: TextRecord) -> str:
     return say("evidence.documents", documents=made.documents, size=say(key, count=total / max(1, made.documents)))
 
 
-def _choice(columns: Sequence[ColumnSpec], name: str, chosen_from: int) -> list[Finding]:
-    """Tell which columns are not used, and where the column of the text was a choice."""
+def _choice(raw: Raw, columns: Sequence[ColumnSpec], name: str, chosen_from: int) -> list[Finding]:
+    """Tell which columns are not used, one with a ready split among them, and where the text's column was a choice."""
     found = []
     if chosen_from > 1:
         message = say("doctor.longest text", column=name, count=chosen_from)
         found.append(Finding("longest_text", "note", message, name))
+    for each in columns:
+        if each.role == "input" and each.kind in ("category", "flag") and raw.parts is None:
+            levels = labels_of(raw.arrow.column(each.name))
+            names = levels.names.to_pylist()
+            if is_ready_split(names):
+                shown = ", ".join(f"{part} {count:,}" for part, count in zip(names, levels.counts, strict=True))
+                message = say("doctor.split column", column=each.name, parts=shown)
+                found.append(Finding("split_column", "left out", message, each.name))
     unused = [each.name for each in columns if each.role == "input" and each.name != name]
     if unused:
         key = "doctor.many unused" if len(unused) > _SHOWN else "doctor.unused"

@@ -32,7 +32,7 @@ class Look:
         data: the source, its rows, columns with kinds and evidence, the split, and the findings.
         target: the target column, or None where none was named.
         task: what would be asked of it.
-        classes: the class labels; empty for regression.
+        classes: the class labels; empty for other tasks.
         candidates: columns that may be the target, where none was named.
         missing: share of rows without a value, by column.
         examples: some values, by column.

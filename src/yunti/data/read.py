@@ -195,7 +195,7 @@ def _read_folder(path: Path, source: str, workspace: Path, running: bool | None)
         return replace(raw, parts=_parts_by_name(tables, raw))
     names = sorted(each.name for each in path.iterdir())
     got = f"it holds {', '.join(repr(name) for name in names[:3])}" if names else "it is empty"
-    mend = f"give a folder of tables of one kind ({_KNOWN}) or of classes of pictures or sounds"
+    mend = f"give a folder of tables of one kind ({_KNOWN}), of texts, or of classes of pictures or sounds"
     raise SourceError(source, "a folder must hold data that yunti knows", got, mend)
 
 
@@ -211,6 +211,8 @@ def _texts_of(path: Path, files: Sequence[Path], source: str, running: bool | No
     if running is False or tables or holds_media(path):
         return []
     texts = texts_in(path, every=False)
+    if 2 * len(texts) < len(texts_in(path, every=True)):  # they stand beside something else, such as a README
+        return []
     loose = [each for each in texts if each.parent == path and bare_name(each) not in _BESIDE]
     if not _are_texts(loose or texts, [str(each) for each in loose or texts], None):
         return []

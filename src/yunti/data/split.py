@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -276,6 +277,17 @@ def _merged(groups: NDArray[np.int64], clusters: NDArray[np.int64]) -> NDArray[n
         (np.ones(len(repeated), dtype=np.bool_), (group[repeated], group.max() + 1 + cluster[repeated])), (size, size)
     )
     return np.asarray(connected_components(links, directed=False)[1][group], dtype=np.int64)
+
+
+def is_ready_split(names: Sequence[str]) -> bool:
+    """Say whether the distinct values of a column are those of a ready split.
+
+    Example:
+        >>> is_ready_split(["test", "train"]), is_ready_split(["train", "boat"]), is_ready_split(["train"])
+        (True, False, False)
+    """
+    parts = {READY.get(name.casefold()) for name in names}
+    return len(names) <= 3 and None not in parts and "train" in parts and len(parts) >= 2
 
 
 def ready_parts(names: tuple[str, ...], codes: NDArray[np.int32], source: str, column: str) -> NDArray[np.str_]:
