@@ -64,9 +64,9 @@ def metric_text(task: TaskSpec) -> str:
 
     Example:
         >>> metric_text(TaskSpec("classification", "y", "macro_f1", "higher"))
-        'macro f1'
+        'macro-F1'
     """
-    return say(f"measure.{task.metric}")
+    return say(f"metric.{task.metric}")
 
 
 def gap_text(value: float, task: TaskSpec) -> str:

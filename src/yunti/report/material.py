@@ -67,4 +67,4 @@ def shown_rung(record: ClimbRecord) -> RungRecord | None:
 
 def metric_label(name: str) -> str:
     """Write the name of a metric for a reader."""
-    return spoken(f"report.metric.{name}")
+    return spoken(f"metric.{name}")

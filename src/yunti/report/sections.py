@@ -155,7 +155,7 @@ def _expected_row(material: Material, rung: RungRecord, forecast: ForecastRecord
     places = decimals_of(material.record)
     known = forecast.median is not None and forecast.low is not None and forecast.high is not None
     expected_score: Any = Markup('<span class="why">{}</span>').format(
-        spoken("report.refused", reason=forecast.refused)
+        spoken("forecast.none", reason=forecast.refused)
     )
     inside = spoken("report.inside.unknown")
     if known:
@@ -247,7 +247,7 @@ def data(material: Material) -> dict[str, Any]:
     ]
     names = ("column", "kind", "role", "evidence")
     rows: list[tuple[Any, ...]] = [
-        (each.name, spoken(f"kind.{each.kind}"), spoken(f"report.role.{each.role}"), told(each.evidence))
+        (each.name, spoken(f"kind.{each.kind}"), spoken(f"role.{each.role}"), told(each.evidence))
         for each in found.columns[:MOST_COLUMNS]
     ]
     if len(found.columns) > MOST_COLUMNS:
