@@ -180,7 +180,7 @@ def test_the_page_is_chinese_for_a_chinese_reader(whole: Material) -> None:
         text = page(whole)
     assert '<html lang="zh-Hans">' in text
     shown = Reader(text).shown
-    for expected in ("各级一览", "质量与代价", "准确率", "训练行数", "下一步"):
+    for expected in ("梯级一览", "质量与代价", "准确率", "训练行数", "下一步"):
         assert expected in shown
     assert "The ladder" not in shown
 

@@ -104,6 +104,12 @@ def test_a_sentence_in_chinese_holds_chinese(key: str) -> None:
     assert HAN.search(CHINESE[key]) or key == "metric.roc_auc"
 
 
+@pytest.mark.parametrize("other", ["您", "分数", "成绩", "选中", "增益", "提高", "各级", "一级", "价钱", "重训"])
+def test_one_thing_has_one_name_in_chinese(other: str) -> None:
+    """The names are 你, 得分, 选定, 改善, 梯级, 费用 and 重新训练."""
+    assert [key for key, text in CHINESE.items() if other in text] == []
+
+
 def test_every_key_in_the_code_is_there_and_every_key_is_used() -> None:
     used: set[str] = {f"{prefix}.{name}" for prefix, names in DERIVED.items() for name in names}
     assert used <= set(ENGLISH)
@@ -145,7 +151,7 @@ def test_a_sentence_in_a_sentence_is_told_too() -> None:
     finding = say("doctor.kept", finding=say("doctor.id", column="a, b", evidence=evidence))
     with speaking("zh"):
         assert told(finding) == (
-            "'a, b' 是行的标识，不描述行的内容（唯一的值是数值，整数，以逗号作小数点）；按您的要求保留使用"
+            "'a, b' 是行的标识，不描述行的内容（唯一的值是数值，整数，以逗号作小数点）；按要求保留使用"
         )
 
 

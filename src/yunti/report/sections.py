@@ -154,9 +154,7 @@ def expected(material: Material) -> Grid | None:
 def _expected_row(material: Material, rung: RungRecord, forecast: ForecastRecord) -> tuple[Any, ...]:
     places = decimals_of(material.record)
     known = forecast.median is not None and forecast.low is not None and forecast.high is not None
-    expected_score: Any = Markup('<span class="why">{}</span>').format(
-        spoken("forecast.none", reason=forecast.refused)
-    )
+    expected_score: Any = Markup('<span class="why">{}</span>').format(spoken("forecast.none", reason=forecast.refused))
     inside = spoken("report.inside.unknown")
     if known:
         expected_score = score_cell(forecast.median or 0.0, forecast.low or 0.0, forecast.high or 0.0, places)
@@ -284,7 +282,7 @@ def again(material: Material) -> dict[str, Any]:
     facts = [
         (spoken("report.again.version"), f"yunti {record.yunti}"),
         (spoken("report.again.seed"), str(settings.get("seed", 0))),
-        (spoken("report.again.machine"), ", ".join(parts)),
+        (spoken("report.again.machine"), spoken("list.comma").join(parts)),
         (spoken("report.again.date"), record.created.replace("T", " ")),
     ]
     if record.budget.seconds < UNBOUNDED_SECONDS:
