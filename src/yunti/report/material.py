@@ -13,6 +13,7 @@ from yunti.data.dataset import Dataset
 from yunti.records import ClimbRecord, RungRecord
 from yunti.tasks.metrics import Metric, metric_named
 from yunti.words import spoken
+from yunti.words.units import decimals_for
 
 
 @final
@@ -63,6 +64,11 @@ def shown_rung(record: ClimbRecord) -> RungRecord | None:
     metric = metric_named(record.task.metric)
     trained = [(metric.as_error(each.score.valid), place) for place, each in enumerate(record.rungs) if each.score]
     return record.rungs[min(trained)[1]] if trained else None
+
+
+def decimals_of(record: ClimbRecord) -> int:
+    """Say how many decimals the scores of a climb deserve."""
+    return decimals_for((each.score.low, each.score.high) for each in record.rungs if each.score)
 
 
 def metric_label(name: str) -> str:

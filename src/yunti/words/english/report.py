@@ -14,6 +14,7 @@ REPORT: dict[str, str] = {
     "report.verdict.none": "No rung has been trained yet.",
     "report.verdict.opened": "The {rows:,} test {rows:row was|rows were} opened once, at the end.",
     "report.verdict.cost": "Training it took {seconds} and at most {memory} of memory.",
+    "report.verdict.cost money": "Training it took {seconds}, at a price of {money}, and at most {memory} of memory.",
     "report.verdict.next": "What to do next: {action:said}.",
     "report.verdict.maybe": "What could help, if it costs you little: {action:said}.",
     "report.verdict.stop": "Going on is not worth it, by all that is known here.",
@@ -24,6 +25,7 @@ REPORT: dict[str, str] = {
     "report.fact.memory": "peak memory",
     "report.fact.energy": "energy, estimated",
     "report.fact.spent": "whole climb",
+    "report.fact.money": "at a price of {money}",
     "report.fact.of budget": "of {seconds} allowed",
     "report.fact.interval": "95 %: {low} to {high}",
     "report.section.ladder": "The ladder",
@@ -52,6 +54,9 @@ REPORT: dict[str, str] = {
     "beyond it, what more rows would bring.",
     "report.note.expected": "Forecasts that were made before the rungs were trained, with 90 % intervals, and "
     "what came.",
+    "report.note.forecasts": "Bars are the forecasts' 90 % intervals with their medians, pale where they come from other "
+    "data; points are what was reached. Drawn on a logarithmic scale of errors.",
+    "report.note.money": "Below a time stands what it costs, at {price} an hour.",
     "report.note.next": "Gains are in the unit of the score, with 90 % intervals. The chance is that the gain "
     "is more than the standard error of the score.",
     "report.note.prior": "“Prior” means that the numbers come from what the rung did on other data, not from these.",
@@ -161,6 +166,7 @@ REPORT: dict[str, str] = {
     "report.axis.seconds": "seconds of training",
     "report.axis.rows": "training rows",
     "report.axis.better": "{metric}, better ↑",
+    "report.axis.better right": "{metric}, better →",
     "report.axis.predicted class": "predicted class →",
     "report.axis.true class": "← true class",
     "report.axis.share right": "share that is right",
