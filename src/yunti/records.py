@@ -322,6 +322,12 @@ class ClimbRecord:
     created: str = ""
     format: int = FORMAT
 
+    @property
+    def price_per_hour(self) -> float | None:
+        """What an hour of the machine costs, in the user's currency; None where that was not said."""
+        price = self.settings.get("price")
+        return float(price) if isinstance(price, int | float) else None
+
     def rung(self, name: str) -> RungRecord | None:
         """Return the record of the rung of this name, if it is there."""
         return next((each for each in self.rungs if each.name == name), None)

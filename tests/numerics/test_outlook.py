@@ -182,10 +182,10 @@ def test_forecasts_are_told_in_chinese_with_the_same_numbers():
     ]
     with speaking("zh"):
         spoken = [told(sentence) for sentence in sentences]
-    assert spoken[0].startswith("预期准确率 0.")
-    assert "优于 boosting 超过 0.51 个百分点的概率" in spoken[0]
+    assert spoken[0].startswith("准确率预期为 0.")
+    assert "优于 boosting（差距超过 0.51 个百分点）的概率" in spoken[0]
     assert spoken[0].endswith("→ 不值得")
-    assert "代价 34 s, 258 MiB，价钱 0.024；" in spoken[1]
+    assert "代价 34 s, 258 MiB，费用 0.024；" in spoken[1]
     assert spoken[1].endswith("而所需时间相当于 34.00 个百分点")
     assert spoken[2] == "无法预测：只有两个规模，至少需要三个"
     for english, chinese in zip(sentences, spoken, strict=True):
