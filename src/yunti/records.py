@@ -70,21 +70,16 @@ class RepeatsRecord:
 
 @dataclass(frozen=True)
 class TextRecord:
-    """What a text is made of, documents that were left out not counted.
-
-    `passages` that documents are cut into, 0 where every document is a row; `words` as `yunti.data.lengths` counts
-    them; `scripts` the share of the letters by script, the most common first; `repeated` documents that were left out
-    because they repeat another one.
-    """
+    """What a text is made of, documents that were left out not counted."""
 
     documents: int
-    passages: int
+    passages: int  # that they are cut into; 0 where every document is a row
     bytes: int
     characters: int
-    words: int
+    words: int  # as `yunti.data.lengths` counts them
     distinct_characters: int
-    scripts: dict[str, float] = field(default_factory=dict)
-    repeated: int = 0
+    scripts: dict[str, float] = field(default_factory=dict)  # share of the letters, the most common first
+    repeated: int = 0  # documents that were left out because they repeat another one
 
 
 @dataclass(frozen=True)
@@ -341,6 +336,12 @@ class ClimbRecord:
     yunti: str = ""
     created: str = ""
     format: int = FORMAT
+
+    @property
+    def price_per_hour(self) -> float | None:
+        """What an hour of the machine costs, in the user's currency; None where that was not said."""
+        price = self.settings.get("price")
+        return float(price) if isinstance(price, int | float) else None
 
     def rung(self, name: str) -> RungRecord | None:
         """Return the record of the rung of this name, if it is there."""

@@ -14,6 +14,7 @@ from yunti.records import ClimbRecord, RungRecord
 from yunti.tasks.metrics import Metric, metric_named
 from yunti.tasks.task import shape_of
 from yunti.words import spoken
+from yunti.words.units import decimals_for
 
 
 @final
@@ -65,6 +66,11 @@ def shown_rung(record: ClimbRecord) -> RungRecord | None:
     return record.rungs[min(trained)[1]] if trained else None
 
 
+def decimals_of(record: ClimbRecord) -> int:
+    """Say how many decimals the scores of a climb deserve."""
+    return decimals_for((each.score.low, each.score.high) for each in record.rungs if each.score)
+
+
 def metric_label(name: str) -> str:
     """Write the name of a metric for a reader."""
-    return spoken(f"report.metric.{name}")
+    return spoken(f"metric.{name}")

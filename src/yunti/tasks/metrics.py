@@ -19,7 +19,7 @@ class Metric:
     """One way to score predictions.
 
     Args:
-        name: its name on screen, in files and for `--metric`.
+        name: its name in files and for `--metric`.
         task: the task that it scores.
         direction: whether a higher or a lower value is better.
         idea: one sentence that says what it tells.

@@ -5,7 +5,7 @@ DATA = {
     "stage.reading": "读入",
     "stage.understanding": "识别列",
     "stage.examining": "检查",
-    "stage.laying out": "落盘",
+    "stage.laying out": "整理",
     # 读入时的假定
     "reading.about": "{name}：{note}",
     "reading.encoding": "文本按 {encoding} 编码读入",

@@ -45,7 +45,7 @@ DOCTOR = {
     "doctor.group": "{column!r} 相同的行可能同属一组（{count} 个值，每个最多 {most} 行）；"
     "--group {column} 可让它们留在划分的同一侧",
     "doctor.copy": "{column!r} 与 {original!r} 逐值对应，内容重复",
-    "doctor.kept": "{finding}；按您的要求保留使用",
+    "doctor.kept": "{finding}；按要求保留使用",
     "doctor.rescued": "{finding}；因为没有其他列可用，仍然使用",
     # 泄漏
     "doctor.leak": "{column!r} 泄漏了目标 {target!r}：{how}",
@@ -77,11 +77,10 @@ DOCTOR = {
     "doctor.unused": "文本只依据自身续写：不使用 {columns}",
     "doctor.many unused": "文本只依据自身续写：不使用 {columns} 以及另外 {more} 列",
     "doctor.conflicts": "{count} 组行输入相同而目标不同：{file} 第 {row} 行是 {name!r}，第 {earlier} 行是 {other!r}",
-    "doctor.crossing": "{count} 行验证或测试数据与训练集的行相同或几乎相同：分数会偏高",
+    "doctor.crossing": "验证集或测试集中有 {count} 行与训练集的行相同或几乎相同：得分会偏高",
     # 划分
-    "doctor.unseen class": "训练集之外的 {count} 行已单独放置：它们的类别（{classes}）在训练集中没有",
-    "doctor.few groups": "按 {column} 划分后，只有 {valid} 组用于选择、{test} 组用于测试："
-    "换成其他组，分数的变化可能超出置信区间",
+    "doctor.unseen class": "训练集之外的 {count} 行已单独放置：它们的类别（{classes}）没有出现在训练集中",
+    "doctor.few groups": "按 {column} 划分后，只有 {valid} 组用于选择、{test} 组用于测试：换成其他组，得分的变化可能超出置信区间",
     "doctor.no validation": "没有剩下验证集的行",
     "doctor.no test": "没有剩下测试集的行",
 }
