@@ -131,7 +131,9 @@ def _foreseen(rung: RungRecord, rows: int) -> RungRecord:
     made = ForecastRecord(rows, against="linear", least=0.01, chance=0.4, **ends, **times)
     match rung.name:
         case "linear":
-            return replace(rung, curve=points(6))
+            guess = ForecastRecord(rows, "prior", against="constant", chance=0.9, outcome=value, outcome_seconds=1.4,
+                                   **ends)  # fmt: skip
+            return replace(rung, curve=points(6), forecast=guess)
         case "boosting":
             return replace(rung, curve=points(6), forecast=replace(made, points=points(3), outcome=value,
                                                                    outcome_seconds=6.0))  # fmt: skip

@@ -96,7 +96,7 @@ def look(  # noqa: PLR0913  (the keywords are those of `climb` that concern the 
         time: a column by which to split.
         kinds: kinds of columns, where the kinds found are wrong.
         keep: columns to use although they would be left out.
-        task: "classification" or "regression", where the target should not decide.
+        task: "classification", "regression" or "language", where the source and its target should not decide.
         seed: seed of the split.
 
     Raises:

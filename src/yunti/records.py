@@ -27,8 +27,8 @@ class Finding:
 
     Args:
         code: short name of the check, such as "leak", "index", "constant", "duplicates", "missing".
-        severity: "note" (good to know), "warning" (look at it), "left out" (a column that is not used because of it),
-            "broken" (rows that were set aside).
+        severity: "note" (good to know), "warning" (look at it), "left out" (a column, or documents, that are not
+            used because of it), "broken" (rows that were set aside).
         message: one sentence for people.
         column: the column concerned, if one.
         file: the file concerned, if one.
@@ -69,8 +69,22 @@ class RepeatsRecord:
 
 
 @dataclass(frozen=True)
+class TextRecord:
+    """What a text is made of, documents that were left out not counted."""
+
+    documents: int
+    passages: int  # that they are cut into; 0 where every document is a row
+    bytes: int
+    characters: int
+    words: int  # as `yunti.data.lengths` counts them
+    distinct_characters: int
+    scripts: dict[str, float] = field(default_factory=dict)  # share of the letters, the most common first
+    repeated: int = 0  # documents that were left out because they repeat another one
+
+
+@dataclass(frozen=True)
 class DataRecord:
-    """What was read and how it was understood; `repeats` where rows repeat one another."""
+    """What was read and how it was understood; `repeats` where rows repeat one another, `text` of a text."""
 
     source: str
     rows: int
@@ -78,6 +92,7 @@ class DataRecord:
     split: SplitRecord
     findings: tuple[Finding, ...] = ()
     repeats: RepeatsRecord | None = None
+    text: TextRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -321,6 +336,12 @@ class ClimbRecord:
     yunti: str = ""
     created: str = ""
     format: int = FORMAT
+
+    @property
+    def price_per_hour(self) -> float | None:
+        """What an hour of the machine costs, in the user's currency; None where that was not said."""
+        price = self.settings.get("price")
+        return float(price) if isinstance(price, int | float) else None
 
     def rung(self, name: str) -> RungRecord | None:
         """Return the record of the rung of this name, if it is there."""

@@ -13,9 +13,10 @@ from typing import Any, Literal
 Kind = Literal["number", "category", "flag", "time", "text", "image", "audio", "sequence", "id"]
 KINDS: tuple[Kind, ...] = ("number", "category", "flag", "time", "text", "image", "audio", "sequence", "id")
 
-TaskName = Literal["classification", "regression"]
+TaskName = Literal["classification", "regression", "language"]
 Direction = Literal["higher", "lower"]
 Era = Literal["traditional", "deep", "large"]
+LANGUAGE_SUMS = 5  # nats, bytes, characters, tokens and words of a row: see `yunti.tasks.language`
 Role = Literal["input", "target", "left out", "split", "group", "order"]
 
 
@@ -54,11 +55,11 @@ class TaskSpec:
     """What is asked and how it is scored.
 
     Args:
-        name: classification or regression.
-        target: the name of the target column.
+        name: classification, regression, or language: the next token of a text.
+        target: the name of the target column; of language the column that holds the text.
         metric: the metric that decides, as in `yunti.tasks.metrics`.
         direction: whether a higher or a lower value of the metric is better.
-        classes: the class labels in the order of the probabilities; empty for regression.
+        classes: the class labels in the order of the probabilities; empty for other tasks.
     """
 
     name: TaskName
@@ -94,5 +95,7 @@ class Spec:
 
     @property
     def outputs(self) -> int:
-        """Number of values that a model puts out for a row: one per class, or one."""
+        """Number of values that a model puts out for a row: one per class, one, or the five sums of language."""
+        if self.task.name == "language":
+            return LANGUAGE_SUMS
         return len(self.task.classes) if self.task.name == "classification" else 1

@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from torch import nn
 
+import yunti
 from raws import looked, raw_of, write_csv
+from yunti.climbing.combine import combine
 from yunti.data.parse import table_from_raw, target_from_raw
-from yunti.errors import ColumnError, InputError, OptionError, SourceError
-from yunti.specs import ColumnSpec
+from yunti.errors import ColumnError, InputError, OptionError, RungError, SourceError
+from yunti.ladders.find import ladder_for
+from yunti.specs import ColumnSpec, Spec
+from yunti.tasks.task import infer_task
 
 ROWS = 60
 
@@ -29,6 +34,7 @@ def columns() -> dict[str, list[Any]]:
     }
 
 
+TALES = [f"the tale of day {row} begins in a small town" for row in range(30)]
 CASES: list[tuple[dict[str, Any], type[InputError], str]] = [
     (
         {},
@@ -184,12 +190,93 @@ def test_options_that_do_not_fit(
             "column 'x' must be readable as number, but it holds values of type",
         ),
         ({"x": range(30), "y": range(30)}, {"time": "x", "target": "x"}, "it must not be the target"),
+        (
+            {"y": range(30)},
+            {"task": "language"},
+            "the text must stand in 'y' as it is to be read, but it holds values of type int64; name a column of "
+            "text with --target.",
+        ),
+        (
+            {"x": range(30)},
+            {"task": "language", "target": None},
+            "it must have a column of text, but its columns are of kind number; name one with --target.",
+        ),
+        (
+            {"y": TALES},
+            {"task": "language", "target": "z"},
+            "the text must stand in one of its columns, but 'z' is none; choose one of 'y'.",
+        ),
+        (
+            {"y": ['[{"role": "user", "content": "hello"}]'] * 30},
+            {"task": "language"},
+            "'y' as it is to be read, but it holds chats, which are lists of messages; write every chat into one text, "
+            "and name that column.",
+        ),
+        (
+            {"y": [[{"role": "user", "content": "hello"}]] * 30},
+            {"task": "language"},
+            "'y' as it is to be read, but it holds chats, which are lists of messages",
+        ),
+        (
+            {"y": ["one fine day"] * 30},
+            {"task": "language"},
+            "its text must give at least 10 passages to learn from, choose by and test on, but it gives 1; give more "
+            "text.",
+        ),
+        (
+            {"y": TALES, "x": range(30)},
+            {"task": "language", "keep": ("x",)},
+            "--keep x: a text goes on from itself alone, but 'x' is to be kept as an input; leave out --keep.",
+        ),
+        (
+            {"y": TALES, "x": range(30)},
+            {"task": "language", "group": "y"},
+            "--target y: it must not divide the rows too, but it does; name another column.",
+        ),
+        (
+            {"y": TALES, "x": [1, 2] * 15},
+            {"task": "language", "group": "x"},
+            "--group x needs at least 3 different groups, but it holds 2",
+        ),
     ],
 )
 def test_tables_that_cannot_be_used(frame: dict[str, Any], options: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError) as caught:
         looked(pd.DataFrame(frame), **{"target": "y", **options})
     assert said in str(caught.value)
+
+
+def test_a_text_without_a_target_that_is_too_short(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one line\nand another\n")
+    with pytest.raises(SourceError) as caught:
+        looked(str(tmp_path / "a.txt"))
+    assert "but it gives 1; give more text, or name the --target if it is a table." in str(caught.value)
+
+
+def test_a_task_without_a_ladder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("yunti.ladders.find.LADDERS", {"regression": ()})
+    with pytest.raises(OptionError) as caught:
+        ladder_for("language")
+    assert str(caught.value) == (
+        "--task: it must be a task with a ladder, but language has none yet; choose one of regression."
+    )
+
+
+def test_a_module_of_ones_own_learns_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("\n".join(TALES * 9))
+    with pytest.raises(OptionError) as caught:
+        yunti.fit(nn.Linear(1, 1), str(tmp_path / "a.txt"))
+    assert "yunti.fit: a module of one's own must predict classes or values, but" in str(caught.value)
+    assert "is a text to go on with; name a table and its target." in str(caught.value)
+
+
+def test_models_of_text_make_no_ensemble() -> None:
+    spec = Spec((ColumnSpec("text", "text"),), infer_task("language", "text"), 100)
+    with pytest.raises(RungError) as caught:
+        combine(None, None, spec, ["gpt", "lstm"])  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "ensemble: its members must give probabilities or values, but they give the nats of texts; use one of them."
+    )
 
 
 def test_new_rows_without_a_column() -> None:

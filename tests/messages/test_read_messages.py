@@ -118,6 +118,34 @@ CASES: dict[str, tuple[Make, str]] = {
     "unknown sample": (lambda folder: "sample:digit", "did you mean 'digits'?"),
     "empty file": (octets("a.csv", b""), "it must hold data, but it is empty"),
     "blank file": (text("a.csv", "\n \n\n"), "it is blank"),
+    "empty text": (octets("a.txt", b""), "it must hold text, but it is empty; give a file or a folder with text."),
+    "folder of empty texts": (several("", a_DOT_txt="", b_DOT_md=""), "it must hold text, but it is empty; give"),
+    "junk as text": (
+        octets("a.md", random.Random(1).randbytes(5000)),
+        "it must be text, but it holds bytes that no text has; move it elsewhere, or save it as text in UTF-8.",
+    ),
+    "a web page as text": (
+        text("a.txt", "<!DOCTYPE html>\n<html>not found</html>\n"),
+        "it looks like a web page; move",
+    ),
+    "a text of unknown bytes": (
+        octets("a.txt", ("Größe " * 40 + "\n").encode() * 40 + b"\xff\xfe\xfd x\n" * 60),
+        "it must be text in an encoding that yunti knows, but 180 of its bytes cannot be decoded; move it elsewhere",
+    ),
+    "a picture among texts": (
+        several("", a_DOT_txt="To be, or not to be.\n", b_DOT_txt=b"\x89PNG\r\n\x1a\n" + bytes(500)),
+        r"b\.txt: it must be text, but it looks like a PNG picture; move it elsewhere",
+    ),
+    "folders that may be classes": (
+        several("", neg__a_DOT_txt="It was dull.\n", pos__b_DOT_txt="It was fine.\n"),
+        "its folders must be known to be classes or not, but its texts lie in the folders 'neg' and 'pos', which may "
+        "be either; add --task language to learn how the texts go, or give a table with a column of classes.",
+    ),
+    "a README beside folders of tables": (
+        several("", README_DOT_md="To be, or not to be.\n" * 999, y1__a_DOT_csv=TABLE, y2__b_DOT_csv=TABLE),
+        "a folder must hold data that yunti knows, but it holds 'README.md', 'y1', 'y2'; give a folder of tables",
+    ),
+    "code": (text("a.py", "x = 1\n"), "or add --task language if it is text"),
     "empty name": (lambda folder: "", "source: it must name a file, a folder or a sample, but it is empty"),
     "header only": (text("a.csv", "age,name\n"), "there is only 'age, name'"),
     "header only, no newline": (text("a.csv", "age,name"), "there is only 'age, name'"),

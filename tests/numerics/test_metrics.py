@@ -76,6 +76,8 @@ def test_pieces_give_the_same_score(metric, seed: int) -> None:
     if metric.task == "regression":
         target = prediction[:, 0] + 1e5
         prediction = prediction[:, 1] + 1e5
+    if metric.task == "language":
+        prediction = answers(seed, 200, 5)[1] * 100
     assert metric.pieces(target, prediction).score() == pytest.approx(metric.score(target, prediction), rel=1e-9)
 
 
@@ -151,6 +153,8 @@ def test_few_rows_give_finite_numbers(metric, rows: int) -> None:
     target, prediction = answers(rows, rows, 3)
     if metric.task == "regression":
         target, prediction = prediction[:, 0], prediction[:, 1]
+    if metric.task == "language":
+        prediction = answers(rows, rows, 5)[1]
     assert math.isfinite(metric.score(target, prediction))
 
 

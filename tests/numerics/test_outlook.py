@@ -102,7 +102,7 @@ def test_a_share_a_process_and_a_recipe_bound_the_seconds():
     some = [replace(point, start_seconds=1.5) for point in points([0.7, 0.8, 0.85])]
     assert seconds_at(some, 16000, start=4.0).median == pytest.approx(38, rel=1e-6)
     assert seconds_at(some, 16000, start=4.0).start == pytest.approx(5.5)
-    assert seconds_at(some, 16000, start=4.0, share=20.0).median == 20
+    assert seconds_at(some, 16000, start=4.0, share=20.0).median == 15  # what is cut mostly ends before its time
     assert seconds_at(some, 16000, start=4.0, share=20.0).high == 20
     assert seconds_at(some, 16000, start=4.0, recipe_seconds=10.0).median == pytest.approx(15.5)
 
@@ -182,10 +182,10 @@ def test_forecasts_are_told_in_chinese_with_the_same_numbers():
     ]
     with speaking("zh"):
         spoken = [told(sentence) for sentence in sentences]
-    assert spoken[0].startswith("预期准确率 0.")
-    assert "优于 boosting 超过 0.51 个百分点的概率" in spoken[0]
+    assert spoken[0].startswith("准确率预期为 0.")
+    assert "优于 boosting（差距超过 0.51 个百分点）的概率" in spoken[0]
     assert spoken[0].endswith("→ 不值得")
-    assert "代价 34 s, 258 MiB，价钱 0.024；" in spoken[1]
+    assert "代价 34 s, 258 MiB，费用 0.024；" in spoken[1]
     assert spoken[1].endswith("而所需时间相当于 34.00 个百分点")
     assert spoken[2] == "无法预测：只有两个规模，至少需要三个"
     for english, chinese in zip(sentences, spoken, strict=True):

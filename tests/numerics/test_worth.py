@@ -44,8 +44,8 @@ def test_what_is_no_rate_is_refused_with_an_example(worth):
 def test_money_needs_the_price_of_an_hour():
     with pytest.raises(OptionError, match="money needs the price of an hour, but there is no --price; add --price"):
         parse_worth("1 point = 20")
-    assert parse_worth(None, "2.5/h").money(7200) == 5
-    assert parse_worth(None).money(7200) is None
+    assert parse_worth(None, "2.5/h").price_per_hour == 2.5
+    assert parse_worth(None).price_per_hour is None
     assert parse_worth(None).needed(7200) is None
 
 

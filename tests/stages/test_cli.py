@@ -250,7 +250,7 @@ def test_a_climb_in_which_nothing_was_trained_can_be_shown() -> None:
 
 def test_the_task_and_the_machine_are_told_in_a_line() -> None:
     assert task_sentence(TASK).startswith("classification of 'species' into 3 classes (Adelie, Chinstrap, Gentoo)")
-    assert task_sentence(TaskSpec("regression", "price", "rmse", "lower")).endswith("rmse decides, lower is better")
+    assert task_sentence(TaskSpec("regression", "price", "rmse", "lower")).endswith("RMSE decides, lower is better")
     assert machine_sentence(RECORD.machine) == "A fast one, 2 cores, 16 GiB, networks on cpu"
     assert machine_sentence({}) == ""
 

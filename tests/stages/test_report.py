@@ -25,7 +25,7 @@ from yunti.climbing.request import Request
 from yunti.climbing.run import RunFolder
 from yunti.data.table import Categories, Column, Images, Numbers, Ragged, Texts
 from yunti.errors import OptionError
-from yunti.records import ClimbRecord, RungRecord, to_json
+from yunti.records import ClimbRecord, ForecastRecord, RungRecord, to_json
 from yunti.report import gallery, scales
 from yunti.report.cells import value_cell
 from yunti.report.command import command_line
@@ -120,7 +120,7 @@ def test_ids_are_unique_and_every_reference_leads_to_one(whole: Material) -> Non
 
 def test_figures_take_their_colours_from_the_page(whole: Material) -> None:
     figures = re.findall(r'<svg class="figure".*?</svg>', page(whole), re.DOTALL)
-    assert len(figures) == 5
+    assert len(figures) == 6
     for figure in figures:
         assert re.findall(r"#[0-9a-f]{6}\b", figure) == []
         assert "var(--muted)" in figure
@@ -180,7 +180,7 @@ def test_the_page_is_chinese_for_a_chinese_reader(whole: Material) -> None:
         text = page(whole)
     assert '<html lang="zh-Hans">' in text
     shown = Reader(text).shown
-    for expected in ("各级一览", "质量与代价", "准确率", "训练行数", "下一步"):
+    for expected in ("梯级一览", "质量与代价", "准确率", "训练行数", "下一步"):
         assert expected in shown
     assert "The ladder" not in shown
 
@@ -222,13 +222,54 @@ def test_every_figure_can_be_drawn_and_written(name: str, whole: Material, value
 
 def test_a_figure_without_numbers_names_those_that_can_be_drawn(whole: Material) -> None:
     with pytest.raises(
-        OptionError, match=r"'residuals': the climb must have numbers.*quality, curves, budget, confusion"
+        OptionError, match=r"'residuals': the climb must have numbers.*quality, curves, forecasts, budget, confusion"
     ):
         gallery.plot(whole, "residuals")
     with pytest.raises(OptionError, match=r"figure 'qualty'.*did you mean 'quality'"):
         gallery.plot(whole, "qualty")
     with pytest.raises(OptionError, match=r"ending must be one of .png, .svg, .pdf"):
         gallery.plot(whole, "quality", "figure.bmp")
+
+
+@pytest.mark.parametrize("metric", [None, "rmse"])
+def test_forecasts_are_drawn_beside_what_came_and_pale_by_the_prior(metric: str | None, tmp_path: Path) -> None:
+    material = climbed(tmp_path, regression=metric is not None, metric=metric)
+    figure = gallery.draw(material, "forecasts")
+    assert figure is not None
+    [axes] = figure.axes
+    texts = [text.get_text() for text in axes.texts]
+    assert texts[0::2] == ["linear", "boosting", "mlp", "transformer"]  # convnet was refused a forecast
+    assert texts[1::2] == ["prior", "pilots", "pilots", "pilots"]
+    bars = [line for line in axes.lines if line.get_linewidth() == 9]
+    assert [line.get_alpha() for line in bars] == [0.25, 0.5, 0.5, 0.5]
+    assert len([line for line in axes.lines if line.get_marker() == "o"]) == 3  # transformer was not trained
+    worst, best = axes.get_xlim()
+    assert worst > best
+    assert gallery.draw(replace(material, record=replace(material.record, rungs=())), "forecasts") is None
+
+
+def test_names_of_ticks_on_the_axis_of_forecasts_do_not_touch(whole: Material) -> None:
+    wide = replace(whole.record.rungs[1].forecast or ForecastRecord(1), low=0.0, high=1.0)
+    record = replace(whole.record, rungs=(replace(whole.record.rungs[1], forecast=wide),))
+    figure = gallery.draw(replace(whole, record=record), "forecasts")
+    assert figure is not None
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
+    assert len(boxes) > 3
+    assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
+
+
+def test_a_price_of_an_hour_is_told_wherever_seconds_are(whole: Material) -> None:
+    plain = page(whole)
+    assert "price" not in Reader(plain).shown
+    record = replace(whole.record, settings={**whole.record.settings, "price": 2.5})
+    text = page(replace(whole, record=record))
+    assert "Training it took 6.0 s, at a price of 0.0042, and at most 200 MiB of memory." in text
+    assert "<small>of 60 s allowed</small><small>at a price of 0.036</small>" in text
+    assert text.count("Below a time stands what it costs, at 2.5 an hour.") == 3
+    for seconds, money in (("6.0 s", "0.0042"), ("38 s (30 s–52 s)", "0.026"), ("15m 00s", "0.62"), ("41 s", "0.028")):
+        assert f"{seconds}<small>{money}</small>" in text  # a rung, a forecast, a next step, a part of the climb
+    with speaking("zh"):
+        assert "训练用时 6.0 s，费用 0.0042，内存峰值 200 MiB。" in page(replace(whole, record=record))
 
 
 def test_metrics_that_are_better_when_lower_are_drawn_better_upwards(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from yunti.specs import ColumnSpec, Spec, TaskSpec
 from yunti.training import train
 from yunti.training.augment import augmented, mirror_keeps_answers
 from yunti.training.batches import Batches, steps_per_epoch
-from yunti.training.config import plan_steps
+from yunti.training.config import Steps, plan_steps
+from yunti.training.laying import shortened
 from yunti.training.optimisers import Muon, optimisers_for, orthogonal
 from yunti.training.pace import Memory, Pace
 from yunti.training.schedules import Course, cosine, linear, wsd
@@ -103,6 +104,18 @@ def test_an_earlier_plan_is_taken_again_while_it_still_holds():
     assert shrunk.share < 1
     assert plan_steps(RECIPE, 10_000, 100, pace, 16.5, shrunk.share).total == shrunk.total
     assert plan_steps(RECIPE, 10_000, 100, pace, 4, shrunk.share).total < shrunk.total
+
+
+@pytest.mark.parametrize(
+    ("share", "width", "sentence"),
+    [
+        (1.0, 0.71, "narrowed to 71% of its width to fit the time"),
+        (0.5, 1.0, "shortened to 50.0% of its recipe to fit the time: 1,200 steps"),
+        (0.5, 0.71, "shortened to 50.0% of its recipe at 71% of its width to fit the time: 1,200 steps"),
+    ],
+)
+def test_only_what_the_time_took_is_told(share, width, sentence):
+    assert shortened(Steps(1200, 10, 1000, 100, 10, share, ""), width) == sentence
 
 
 def test_the_pace_is_remembered_on_disk_and_damage_is_passed_over(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from contract.rows import make_rows, make_spec
 from yunti.data.table import Categories, Examples, Numbers, Table
 from yunti.ladders.prediction import boosting, constant, rounds, tree
-from yunti.ladders.prediction.growth import BAGS, class_weights, fitting, folds, growth_for
+from yunti.ladders.prediction.growth import BAGS, class_weights, fitting, folds, growth_for, shortened
 from yunti.ladders.prediction.judge import (
     Judge,
     inverse_temperature,
@@ -271,6 +271,27 @@ def test_boosting_grows_the_same_trees_on_any_number_of_threads(monkeypatch):
         member = fitter.fit(learn, held, scale_of(learn.target, False), "whole", Watch())
         losses.append((member.loss, member.rounds, member.text.split("parameters:")[0]))
     assert losses[0] == losses[1]
+
+
+def test_few_rounds_that_count_for_more_do_not_explode_with_many_classes():
+    random, classes = np.random.default_rng(0), 40
+    task = replace(TWO, classes=tuple(f"{place:02}" for place in range(classes)))
+    centres = random.normal(size=(classes, 6))
+    shares = 1 / np.arange(1, classes + 1) / (1 / np.arange(1, classes + 1)).sum()
+
+    def some(count):
+        codes = random.choice(classes, count, p=shares).astype(np.int32)
+        return Rows((centres[codes] + random.normal(0, 0.3, (count, 6))).astype(np.float32), codes, None)
+
+    growth = replace(shortened(growth_for(task, 3000, 6, 1.0), 60.0), row_share=1.0)
+    assert growth.learning_rate > 0.2
+    learn, held = some(3000), some(800)
+    losses = {}
+    for penalty in (0.0, growth.leaf_penalty):
+        spec = Spec(COLUMNS, task, 3000)
+        fitter = Fitter(spec, (0,) * 6, replace(growth, leaf_penalty=penalty, rounds=12))
+        losses[penalty] = fitter.fit(learn, held, None, "whole", Watch()).loss
+    assert losses[growth.leaf_penalty] < 0.4 * losses[0.0]
 
 
 def test_boosting_ends_in_time_with_a_model_and_says_that_it_was_cut():

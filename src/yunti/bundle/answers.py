@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from yunti.bundle.card import About
-from yunti.data.parse import table_from_raw, target_from_raw
+from yunti.data.parse import require, table_from_raw, target_from_raw
 from yunti.data.raw import Raw
 from yunti.data.read import read_raw
+from yunti.data.strings import as_strings
 from yunti.errors import ColumnError, nearest
 from yunti.models.contract import Model
 from yunti.specs import ColumnSpec, TaskSpec
@@ -37,17 +39,17 @@ def predict_source(model: Model, about: About, source: object) -> Any:
         source: anything that `yunti.data.read.read_raw` takes.
 
     Returns:
-        One row for each row of the source, in its order: `prediction` (a label, or a value) and for classes
-        `probability_<class>`. A row that could not be read has nulls there, and its reason in a column `problem`,
-        which is there only when there is such a row. A pandas frame (with the index of the source) for pandas, a
-        polars frame for polars, else a pyarrow.Table.
+        One row for each row of the source, in its order: `prediction` (a label, a value, or the bits per byte of a
+        text) and for classes `probability_<class>`. A row that could not be read has nulls there, and its reason in a
+        column `problem`, which is there only when there is such a row. A pandas frame (with the index of the source)
+        for pandas, a polars frame for polars, else a pyarrow.Table.
 
     Raises:
         SourceError: the source cannot be read.
         ColumnError: an input column is missing or of another kind.
     """
     with tempfile.TemporaryDirectory(prefix="yunti-") as workspace:
-        raw = read_raw(source, Path(workspace))
+        raw = _read(about, source, Path(workspace))
         answers = _as_table(about.task, _predictions(model, about, raw, Path(workspace)))
         return _like(source, _with_broken(raw, answers))
 
@@ -65,20 +67,22 @@ def evaluate_source(model: Model, about: About, source: object) -> dict[str, Any
     """
     task, target = about.task, about.target
     with tempfile.TemporaryDirectory(prefix="yunti-") as workspace:
-        raw = read_raw(source, Path(workspace))
+        raw = _read(about, source, Path(workspace))
         if target.name not in raw.names:
             must = f"it must have the target column {target.name!r}"
             raise ColumnError(raw.source, must, "it has none", nearest(target.name, raw.names))
-        truth = target_from_raw(raw, target, task.classes)
+        truth = _truth(raw, about)
         known = truth >= 0 if task.name == "classification" else np.isfinite(truth)
         findings = list(_not_scored(raw, target, known))
         if not known.any():
             got, mend = findings[-1].rstrip("."), "give rows with the answers that the model has learned"
             raise ColumnError(raw.source, f"the answers in {target.name!r} must be known", got, mend)
         found, truth = _predictions(model, about, raw, Path(workspace))[known], truth[known]
+        clusters = None if raw.documents is None else raw.documents[known]
     seed = model.spec.seed
     ends = {
-        each.name: interval(replace(task, metric=each.name), truth, found, seed=seed) for each in metrics_of(task.name)
+        each.name: interval(replace(task, metric=each.name), truth, found, seed=seed, clusters=clusters)
+        for each in metrics_of(task.name)
     }
     every = scores(task, truth, found)
     low, high = ends[task.metric]
@@ -92,6 +96,23 @@ def evaluate_source(model: Model, about: About, source: object) -> dict[str, Any
         "intervals": {name: list(pair) for name, pair in ends.items()},
         "findings": findings,
     }
+
+
+def _read(about: About, source: object, workspace: Path) -> Raw:
+    """Read a source as the model's was read; running text is the column that the model knows, whatever it is called."""
+    raw = read_raw(source, workspace, running=about.task.name == "language")
+    if raw.task == "language":
+        return replace(raw, arrow=raw.arrow.rename_columns([about.target.name]))
+    return raw
+
+
+def _truth(raw: Raw, about: About) -> NDArray[Any]:
+    """Read the answers; a text is its own answer, and rows without one are NaN."""
+    if about.task.name != "language":
+        return target_from_raw(raw, about.target, about.task.classes)
+    require(raw, about.target)
+    octets = pc.fill_null(pc.binary_length(as_strings(raw.arrow.column(about.target.name))), 0)
+    return np.where(octets.to_numpy() > 0, 0.0, np.nan)
 
 
 def _predictions(model: Model, about: About, raw: Raw, workspace: Path) -> NDArray[Any]:

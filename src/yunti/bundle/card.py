@@ -74,6 +74,8 @@ def _title(about: About, made: str) -> Iterator[str]:
         shown = ", ".join(f"`{_code(label)}`" for label in task.classes[:MOST_CLASSES])
         more = len(task.classes) - MOST_CLASSES
         yield shown + (f" and {more} more." if more > 0 else ".")
+    elif task.name == "language":
+        yield f"It tells how likely a text such as those of `{_code(task.target)}` is, token after token."
     else:
         yield f"It tells the value of `{_code(task.target)}` of a row."
     yield ""
@@ -160,6 +162,9 @@ def _limits(about: About) -> Iterator[str]:
     if about.task.name == "classification":
         yield "- It knows only the classes above; a row of another class is given one of them."
         yield "- Its probabilities are as trustworthy as `calibration_error` is small."
+    elif about.task.name == "language":
+        yield "- It has learned how the text goes, not what is true: what it takes for likely may be false."
+        yield "- It may know passages of its training text by heart."
     else:
         yield "- It gives one value without an interval; `rmse` and `mae` tell the usual error."
     yield "- It finds what goes together in the data, which need not be what causes what."
@@ -167,12 +172,17 @@ def _limits(about: About) -> Iterator[str]:
 
 
 def _use(about: About) -> Iterator[str]:
-    gives = "`prediction` and `probability_<class>`" if about.task.name == "classification" else "`prediction`"
+    gives = {
+        "classification": "`prediction` and `probability_<class>`",
+        "regression": "`prediction`",
+        "language": "`prediction`, the bits per byte of its text",
+    }[about.task.name]
+    new, labelled = ("new.txt", "new.txt") if about.task.name == "language" else ("new.csv", "labelled.csv")
     yield "## How to use it"
     yield ""
     yield "```"
-    yield "yunti predict BUNDLE new.csv -o answers.csv"
-    yield "yunti evaluate BUNDLE labelled.csv"
+    yield f"yunti predict BUNDLE {new} -o answers.csv"
+    yield f"yunti evaluate BUNDLE {labelled}"
     yield "```"
     yield ""
     yield "```python"

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from yunti.cli.layout import aligned, hung
-from yunti.climbing.request import from_settings
-from yunti.climbing.wording import SHARES, gap_text, money_text
+from yunti.climbing.wording import SHARES, gap_text
 from yunti.records import ClimbRecord, NextStep
 from yunti.specs import TaskSpec
 from yunti.words import spoken, told
-from yunti.words.units import seconds_text
+from yunti.words.units import money_text, seconds_text
 
 
 def ahead_lines(record: ClimbRecord, width: int) -> Iterator[Text]:
@@ -52,8 +51,8 @@ def _cost(step: NextStep, record: ClimbRecord) -> str:
         return ""
     if step.cost_seconds is None:
         return spoken("ahead.yours" if step.kind in ("data", "pretrained") else "ahead.unknown")
-    money = from_settings(record.settings).exchange.money(step.cost_seconds)
-    return seconds_text(step.cost_seconds) + ("" if money is None else f" ({money_text(money)})")
+    money = money_text(step.cost_seconds, record.price_per_hour)
+    return seconds_text(step.cost_seconds) + (f" ({money})" if money else "")
 
 
 def _worth_it(step: NextStep) -> str:

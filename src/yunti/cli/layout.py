@@ -10,7 +10,7 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from yunti.records import ClimbRecord, Cost, DataRecord, Finding, RungRecord, Severity
+from yunti.records import ClimbRecord, Cost, DataRecord, Finding, RungRecord, Severity, TextRecord
 from yunti.specs import ColumnSpec, TaskSpec
 from yunti.words import spoken, told
 from yunti.words.units import bytes_text, count_text, decimals_for, scored, seconds_text
@@ -20,6 +20,7 @@ NAME_WIDTH = 30
 MOST_FINDINGS = 12
 MOST_COLUMNS = 24
 MOST_REASON_LINES = 2
+LEAST_SCRIPT = 0.001  # share of the letters below which a script is not shown
 SEVERITY_STYLES: dict[Severity, str] = {"broken": "red", "left out": "yellow", "warning": "yellow", "note": "dim"}
 
 
@@ -142,15 +143,31 @@ def finding_lines(findings: Sequence[Finding], width: int, most: int = MOST_FIND
 
 def data_lines(data: DataRecord, width: int, most_columns: int = MOST_COLUMNS) -> Iterator[Text]:
     """Tell how the data were understood."""
-    inputs = sum(column.role == "input" for column in data.columns)
-    counts = spoken("data.all", source=data.source, rows=data.rows, inputs=inputs)
-    yield from hung(spoken("label.data"), counts, width)
+    if data.text is None:
+        inputs = sum(column.role == "input" for column in data.columns)
+        counts = spoken("data.all", source=data.source, rows=data.rows, inputs=inputs)
+        yield from hung(spoken("label.data"), counts, width)
+    else:
+        yield from text_lines(data.source, data.text, width)
     yield Text()
     yield from column_lines(data.columns, width, most_columns)
     yield Text()
     yield from finding_lines(data.findings, width)
     if data.split.train:
         yield from hung(spoken("label.split"), split_sentence(data), width)
+
+
+def text_lines(source: str, text: TextRecord, width: int) -> Iterator[Text]:
+    """Tell what a text is made of: documents, lengths and scripts."""
+    key = "data.passages" if text.passages else "data.documents"
+    counts = spoken(key, source=source, documents=text.documents, passages=text.passages)
+    yield from hung(spoken("label.data"), counts, width)
+    lengths = {"bytes": text.bytes, "characters": text.characters, "words": text.words}
+    yield from hung(spoken("label.text"), spoken("text.lengths", **lengths, distinct=text.distinct_characters), width)
+    shares = [(name, share) for name, share in text.scripts.items() if share >= LEAST_SCRIPT]
+    if shares:
+        parts = [spoken("text.script", script=spoken(f"script.{name}"), share=share) for name, share in shares]
+        yield from hung(spoken("label.scripts"), spoken("list.comma").join(parts), width)
 
 
 def task_sentence(task: TaskSpec) -> str:

@@ -14,7 +14,7 @@ import typer
 from yunti.errors import OptionError, nearest
 from yunti.specs import KINDS, Kind, TaskName
 
-TASKS: tuple[TaskName, ...] = ("classification", "regression")
+TASKS: tuple[TaskName, ...] = ("classification", "regression", "language")
 
 Target = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="The column to predict; folders of classes and samples know it.")
@@ -39,7 +39,8 @@ Keep = Annotated[
     typer.Option(metavar="COLUMN", help="Use a column although it would be left out; may be repeated."),
 ]
 Task = Annotated[
-    str | None, typer.Option(metavar="TASK", help="The task, classification or regression, if the target is unclear.")
+    str | None,
+    typer.Option(metavar="TASK", help="The task, if it is unclear: classification, regression or language."),
 ]
 Seed = Annotated[int, typer.Option(metavar="N", help="Seed of everything random: same seed, same scores.")]
 Lang = Annotated[

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from yunti.cli.options import TASKS, AsJson, Lang, Task, print_json, read_task, reader_of
+from yunti.cli.options import AsJson, Lang, Task, print_json, read_task, reader_of
 from yunti.specs import TaskName
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def rungs(task: Task = None, lang: Lang = None, as_json: AsJson = False) -> None
 
 
 def _ladders(task: TaskName | None) -> Iterator[Ladder]:
-    from yunti.ladders.find import ladder_for
+    from yunti.ladders.find import LADDERS, ladder_for
 
-    wanted = TASKS if task is None else (task,)
+    wanted = tuple(LADDERS) if task is None else (task,)
     for rungs_of in dict.fromkeys(ladder_for(each) for each in wanted):
         yield Ladder(tuple(each for each in wanted if ladder_for(each) == rungs_of), rungs_of)
 

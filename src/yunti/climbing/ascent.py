@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import final
 
-from yunti.climbing.budget import PILOT_START_SECONDS, share_of
+from yunti.climbing.budget import part_seconds, share_of
 from yunti.climbing.events import Foreseen, RungStarted
 from yunti.climbing.forecast.outlook import Known, judged, outlook
 from yunti.climbing.forecast.prior import prior, usual_seconds
@@ -145,7 +145,7 @@ class Ascent:
         state, rows = self.state, self.state.spec.rows
         if not state.run.points(rung.name).complete:
             parts = [rows // part for part in PILOT_PARTS]
-            seconds = state.starts[rung.needs_torch] + len(parts) * PILOT_START_SECONDS + share * sum(parts) / rows
+            seconds = state.starts[rung.needs_torch] + sum(part_seconds(share, part / rows) for part in parts)
             state.tell(RungStarted(rung.name, rung.era, rung.idea, seconds))
             state.work(rung, seconds, act="pilot", parts=parts, whole_seconds=share)
         if state.run.points(rung.name).cheap:
@@ -155,18 +155,18 @@ class Ascent:
         state.tell(Foreseen(rung.name, forecast, told))
         return True
 
-    def _foresee(self, rung: Rung, share: float = math.inf) -> ForecastRecord:
+    def _foresee(self, rung: Rung, share: float) -> ForecastRecord:
         """Forecast what a rung that was tried on parts of the rows will bring, against the best rung there is now."""
-        known, seen = self._known(rung, min(share, self.state.left())), self.state.run.points(rung.name)
+        known, seen = self._known(rung, share), self.state.run.points(rung.name)
         return outlook(seen.points, known, seen.recipe_seconds, seen.row_bytes)
 
     def _expect(self, rung: Rung, later: Sequence[Rung]) -> ForecastRecord:
         """Forecast what a rung that was put off will bring: from its pilots, or by the prior."""
         tried = self.state.run.points(rung.name)
+        share = self._share(rung, [*(each for each in self.put_off if each is not rung), *later])
         if tried.complete and not tried.cheap:
-            return self._foresee(rung)
-        others = [each for each in self.put_off if each is not rung]
-        guess = self._guess(rung, self._share(rung, [*others, *later]))
+            return self._foresee(rung, share)
+        guess = self._guess(rung, share)
         assert guess is not None  # it was not put off without one
         return guess
 

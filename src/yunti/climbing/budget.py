@@ -6,18 +6,21 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Literal, final
 
 from yunti.errors import OptionError
 from yunti.ladders.rung import Rung
 from yunti.specs import ColumnSpec, Spec
 from yunti.words import say
 
+Part = Literal["pilot", "curve"]  # of a training on parts of the rows, before the whole one or after it
+
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 START_SECONDS = 1.5  # a process that imports scikit-learn and opens the dataset
 TORCH_START_SECONDS = 4.0  # one that also imports torch and builds a network
 REPORT_SECONDS = 1.5  # importing the drawing packages and drawing the report
 PILOT_START_SECONDS = 2.0  # a training on a small part of the rows: encoding and measuring, whatever the rows
+LEAST_PART = 0.06  # of the whole time gets even the smallest part: a network needs some tens of steps to show anything
 MORE = 0.25  # of its share is lent to a rung: most use less than theirs, and the last inherit it
 AMPLE = 1.5  # times what they need stays with the rungs to come when one borrows
 LEARNING = 2.0  # a rung can learn something in this many times what it takes to start
@@ -135,6 +138,21 @@ def _filled(keep: Sequence[Rung], spec: Spec, seconds: float, needed: Callable[[
         if not short or left <= needed(keep[0]):
             return max(0.0, unit * keep[0].share(spec), min(left, needed(keep[0])))
         poor += short
+
+
+def part_seconds(whole: float, part: float, kind: Part = "pilot") -> float:
+    """Seconds for a training on a part of the rows: its share of the whole time, and what it takes to begin.
+
+    Args:
+        whole: seconds that all rows get.
+        part: of the rows.
+        kind: a pilot gets time for some tens of steps, however small its part.
+
+    Example:
+        >>> part_seconds(400.0, 1 / 8), part_seconds(400.0, 1 / 32), part_seconds(400.0, 1 / 32, "curve")
+        (52.0, 26.0, 14.5)
+    """
+    return PILOT_START_SECONDS + whole * max(LEAST_PART if kind == "pilot" else 0.0, part)
 
 
 def reserve_seconds(budget: float, test_rows: int, slowest_per_1000: float) -> float:

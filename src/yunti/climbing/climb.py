@@ -70,7 +70,7 @@ def climb(  # noqa: PLR0913  (the keywords are the options of the product's main
         time: a column by which to split: train on the earliest rows, test on the latest.
         kinds: kinds of columns, where the kinds found are wrong: `{"zip": "category"}`.
         keep: columns to use although they would be left out.
-        task: "classification" or "regression", where the target should not decide.
+        task: "classification", "regression" or "language", where the source and its target should not decide.
         metric: the metric that decides, such as "macro_f1"; accuracy or R² if not given.
         budget: time for everything, such as "5m" or 300 (seconds); derived from the data if not given.
         rungs: names of the rungs to climb; all of the ladder if not given.

@@ -30,7 +30,13 @@ def combine(run: RunFolder, dataset: Dataset, spec: Spec, members: Sequence[str]
         The ensemble, and its predictions for the validation rows, each made with weights chosen on the other folds:
         scoring the final weights on the rows that chose them would flatter the ensemble. Or the name of the one model
         that does best alone.
+
+    Raises:
+        RungError: the rungs tell how likely texts are, which no weighing of their sums makes more likely.
     """
+    if spec.task.name == "language":
+        must, mend = "its members must give probabilities or values", "use one of them"
+        raise RungError("ensemble", must, "they give the nats of texts", mend)
     predictions = [np.asarray(run.valid_predictions(name), dtype=np.float64) for name in members]
     target = dataset.valid.target
     loss = smooth_loss(spec.task)

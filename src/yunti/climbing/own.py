@@ -67,7 +67,7 @@ def fit(  # noqa: PLR0913  (the keywords are those of `train` that serve a modul
         time: a column by which to split.
         kinds: kinds of columns, where the kinds found are wrong; "id" leaves a column out.
         keep: columns to use although they would be left out.
-        task: "classification" or "regression", where the target should not decide.
+        task: "classification", "regression" or "language", where the source and its target should not decide.
         metric: the metric that decides which weights are kept.
         budget: the most time it may take; as long as the recipe takes if not given.
         seed: of split, batches and dropout; the weights are yours, or drawn from it where a function makes the module.
@@ -108,6 +108,7 @@ def fit(  # noqa: PLR0913  (the keywords are those of `train` that serve a modul
         folder = Path(scratch if out is None else out)
         options = DataOptions(target, test, split, group, time, dict(kinds or {}), task, tuple(keep), seed)
         dataset = _laid_out(source, options, folder)
+        _must_be_of_rows(dataset)
         asked = infer_task(dataset.task, dataset.target.name, dataset.classes, metric)
         spec = Spec(dataset.columns, asked, len(dataset.train), seed, choose_device(device).name)
         network = own_network(module, spec)
@@ -117,6 +118,12 @@ def fit(  # noqa: PLR0913  (the keywords are those of `train` that serve a modul
             if home is not None:
                 shutil.rmtree(home, ignore_errors=True)  # only an interrupted training goes on
             return Fitted(network, dataset)
+
+
+def _must_be_of_rows(dataset: Dataset) -> None:
+    if dataset.task == "language":
+        must, mend = "a module of one's own must predict classes or values", "name a table and its target"
+        raise OptionError("yunti.fit", must, f"{dataset.record.source} is a text to go on with", mend)
 
 
 def _laid_out(source: object, options: DataOptions, folder: Path) -> Dataset:

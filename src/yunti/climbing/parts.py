@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import final
 
-from yunti.climbing.budget import PILOT_START_SECONDS
+from yunti.climbing.budget import Part, part_seconds
 from yunti.climbing.job import Job, Send, check, scored
-from yunti.climbing.run import Part, Points, RunFolder
+from yunti.climbing.run import Points, RunFolder
 from yunti.data.dataset import Dataset, open_dataset
 from yunti.devices import peak_memory_bytes, resting_memory_bytes
 from yunti.errors import RungError
@@ -28,8 +28,8 @@ SAMPLE_ROWS = 100
 def train_on_parts(job: Job, send: Send) -> None:
     """Train a rung on growing parts of the training rows, and leave the points of its learning curve.
 
-    Each part gets the share of the time that its rows are of all, as the whole training would give it or gave it, and
-    what it takes to begin. A part that is too small for the rung leaves no point.
+    Each part gets the share of the time that its rows are of all, as the whole training would give it or gave it, see
+    `part_seconds`. A part that is too small for the rung leaves no point.
     """
     run = RunFolder(Path(job.folder))
     dataset = open_dataset(run.prepared)
@@ -44,7 +44,7 @@ def train_on_parts(job: Job, send: Send) -> None:
             loaded = resting  # with all libraries, without data; what later parts find left behind is not theirs
         began = time.monotonic()
         done = sum(job.parts[:place]) / sum(job.parts)
-        seconds = PILOT_START_SECONDS + job.whole_seconds * rows / len(dataset.train)
+        seconds = part_seconds(job.whole_seconds, rows / len(dataset.train), kind)
         part = Beginning(watch.part(done, done + rows / sum(job.parts), seconds))
         model = rung.build(job.spec(dataset, rows), Size())
         try:

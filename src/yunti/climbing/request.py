@@ -30,7 +30,7 @@ class Request:
         time: a column by which the split is made: train on the earliest rows, test on the latest.
         kinds: kinds of columns that the user sets.
         keep: columns to use although the doctor would leave them out.
-        task: classification or regression, where the target should not decide.
+        task: classification, regression or language, where the source and its target should not decide.
         metric: the metric that decides.
         budget_seconds: seconds for the whole climb; None derives them from the data.
         rungs: names of the rungs to climb; None takes the whole ladder.

@@ -18,12 +18,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from yunti.bundle.format import give_back
+from yunti.climbing.budget import Part
 from yunti.climbing.request import Request
 from yunti.errors import OptionError, SourceError
 from yunti.records import (
@@ -40,7 +41,6 @@ from yunti.records import (
 
 QUARANTINE = "quarantine.jsonl"
 LOCK = ".lock"
-Part = Literal["pilot", "curve"]
 LOCK_SECONDS = 10.0  # a process that was killed may take some to be gone
 
 

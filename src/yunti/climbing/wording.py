@@ -6,7 +6,7 @@ from yunti.climbing.forecast.worth import FREE, Worth
 from yunti.records import ForecastRecord
 from yunti.specs import TaskSpec
 from yunti.words import say
-from yunti.words.units import bytes_text, decimals_for, score_text, seconds_text
+from yunti.words.units import bytes_text, decimals_for, money_text, score_text, seconds_text
 
 SHARES = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "calibration_error")
 
@@ -47,9 +47,9 @@ def _expected(record: ForecastRecord, task: TaskSpec, worth: Worth) -> str:
         cost.append(bytes_text(record.peak_memory_bytes))
     if record.energy_wh is not None:
         cost.append(energy_text(record.energy_wh))
-    if (money := worth.money(record.seconds)) is None:
-        return say("forecast.expected for", **values, cost=", ".join(cost))
-    return say("forecast.expected for money", **values, cost=", ".join(cost), money=money_text(money))
+    if money := money_text(record.seconds, worth.price_per_hour):
+        return say("forecast.expected for money", **values, cost=", ".join(cost), money=money)
+    return say("forecast.expected for", **values, cost=", ".join(cost))
 
 
 def _worth_it(record: ForecastRecord, task: TaskSpec) -> str:
@@ -64,9 +64,9 @@ def metric_text(task: TaskSpec) -> str:
 
     Example:
         >>> metric_text(TaskSpec("classification", "y", "macro_f1", "higher"))
-        'macro f1'
+        'macro-F1'
     """
-    return say(f"measure.{task.metric}")
+    return say(f"metric.{task.metric}")
 
 
 def gap_text(value: float, task: TaskSpec) -> str:
@@ -82,13 +82,3 @@ def energy_text(watt_hours: float) -> str:
         ('12 mWh', '2.3 Wh')
     """
     return f"{1000 * watt_hours:.2g} mWh" if watt_hours < 0.0995 else f"{watt_hours:.2g} Wh"
-
-
-def money_text(amount: float) -> str:
-    """Write an amount of the user's currency, which has no sign here.
-
-    Example:
-        >>> money_text(0.034), money_text(1234.5)
-        ('0.034', '1,234')
-    """
-    return f"{amount:.2g}" if amount < 1 else f"{amount:,.2f}" if amount < 100 else f"{amount:,.0f}"

@@ -15,7 +15,7 @@ from yunti.data.look import Look, data_record, look
 from yunti.data.options import DataOptions
 from yunti.data.quarantine import write_quarantine
 from yunti.data.split import TEST, TRAIN, VALID
-from yunti.data.store import Stored, StoredColumns, read_rows, write_column, write_rows
+from yunti.data.store import Stored, StoredColumns, read_rows, text_blocks, write_column, write_rows
 from yunti.data.table import Categories, Column, Examples, Numbers, Ragged, Table, Texts
 from yunti.data.understand import Understanding, understand
 from yunti.errors import SourceError
@@ -54,9 +54,10 @@ class Dataset:
         record: what was read and how it was understood.
         columns: the input columns.
         target: the target column.
-        task: classification or regression.
-        classes: the class labels in order; empty for regression.
-        train: the rows to learn from, in random order.
+        task: classification, regression or language.
+        classes: the class labels in order; empty for other tasks.
+        train: the rows to learn from, in random order; of a text in its own, so that passages of one document, which
+            have one group, follow one another.
         valid: the rows to choose by.
     """
 
@@ -155,13 +156,14 @@ def _examples(folder: Path, stored: tuple[Stored, ...], rows: slice, grouped: bo
 
 
 def _lay_out(found: Understanding, folder: Path, seed: int, tell: Callable[[str, float], None]) -> _Layout:
-    """Write the rows in the order train, valid, test, shuffled within each, column by column."""
+    """Write the rows in the order train, valid, test, shuffled within each (not of a text), column by column."""
     answers, division = found.answers, found.division
     assert answers is not None
     assert division is not None
     parts, groups = division.parts, division.groups
     random = generator(seed, "order")
-    order = np.concatenate([random.permutation(np.flatnonzero(parts.part == part)) for part in (TRAIN, VALID, TEST)])
+    places = [np.flatnonzero(parts.part == part) for part in (TRAIN, VALID, TEST)]
+    order = np.concatenate(places if answers.task == "language" else [random.permutation(each) for each in places])
     classes, values = _in_training(answers.classes, answers.values, parts.part)
     write_rows(folder / "rows.npy", order.astype(np.int64))
     write_rows(folder / "target.npy", values, order)
@@ -199,7 +201,7 @@ def with_facts(spec: ColumnSpec, column: Column, rows: NDArray[np.int64]) -> Col
         case Categories(codes, names):
             return replace(spec, levels=int((np.bincount(codes[rows] + 1, minlength=len(names) + 1)[1:] > 0).sum()))
         case Texts():
-            return replace(spec, length=_typical(_letters(column.take(rows[:: max(1, len(rows) // 100_000)]))))
+            return replace(spec, length=_typical(_letters(column, rows[:: max(1, len(rows) // 100_000)])))
         case Ragged():
             lengths = column.lengths[rows]
             return replace(spec, length=_typical(lengths), channels=int(column.values.shape[1]))
@@ -207,10 +209,12 @@ def with_facts(spec: ColumnSpec, column: Column, rows: NDArray[np.int64]) -> Col
             return spec
 
 
-def _letters(texts: Texts) -> NDArray[np.int64]:
+def _letters(texts: Texts, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     import pyarrow.compute as pc
 
-    return np.asarray(pc.fill_null(pc.utf8_length(texts.values), 0).to_numpy(zero_copy_only=False), dtype=np.int64)
+    blocks = text_blocks(texts.values, rows)
+    lengths = [pc.fill_null(pc.utf8_length(block), 0).to_numpy(zero_copy_only=False) for block in blocks]
+    return np.concatenate(lengths).astype(np.int64) if lengths else np.zeros(0, dtype=np.int64)
 
 
 def _typical(lengths: NDArray[np.int64]) -> int:

@@ -52,7 +52,13 @@ def ready_split(raw: Raw, options: DataOptions) -> NDArray[np.str_] | None:
     return np.where(raw.parts == "test", "test", marked)
 
 
-def divide(sheet: Sheet, clusters: Clusters, columns: Sequence[ColumnSpec], options: DataOptions) -> Division:
+def divide(
+    sheet: Sheet,
+    clusters: Clusters,
+    columns: Sequence[ColumnSpec],
+    options: DataOptions,
+    lengths: NDArray[np.int64] | None = None,
+) -> Division:
     """Divide the usable rows into train, valid and test.
 
     Args:
@@ -60,13 +66,14 @@ def divide(sheet: Sheet, clusters: Clusters, columns: Sequence[ColumnSpec], opti
         clusters: rows that repeat each other.
         columns: all columns.
         options: the columns for groups and times, and the seed.
+        lengths: bytes of the text of every row, where parts are to be cut by place unless groups or times are named.
 
     Raises:
         InputError: the rows cannot be divided so.
     """
     raw, answers = sheet.raw, sheet.answers
     assert answers is not None
-    groups = None
+    groups = raw.documents
     if options.group is not None:
         groups = labels_of(raw.arrow.column(options.group)).codes.astype(np.int64)
     times = None
@@ -82,10 +89,12 @@ def divide(sheet: Sheet, clusters: Clusters, columns: Sequence[ColumnSpec], opti
         times,
         options.group or "",
         options.time or "",
+        documents=answers.task == "language",
+        lengths=None if options.group or options.time else lengths,
     )
     parts = split(wish, options.seed)
     findings = _after_split(answers, clusters, parts)
-    if groups is not None:
+    if groups is not None and options.group is not None:
         findings += _few_groups(groups, parts, wish.group_name)
     return Division(parts, groups, tuple(findings))
 
@@ -116,6 +125,8 @@ def _strata(answers: Answers) -> NDArray[np.int64]:
     """Give the class of every row, or the range that its number falls into."""
     if answers.task == "classification":
         return answers.values.astype(np.int64)
+    if answers.task == "language":
+        return np.zeros(len(answers.values), dtype=np.int64)
     known = answers.values[answers.known]
     bins = max(1, min(_BINS, len(known) // 30))
     edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1]))

@@ -138,7 +138,7 @@ def _legacy(path: Path) -> str:
     """Name the encoding of a file that is not wholly UTF-8, from its lines with other than ASCII characters."""
     valid, invalid = 0, []
     with path.open("rb") as file:
-        for line in file:
+        for line in iter(lambda: file.readline(_CHUNK), b""):  # a text may be one line, of any length
             if line.isascii():
                 continue
             try:

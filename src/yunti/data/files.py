@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import errno
 import gzip
 import lzma
@@ -87,6 +88,30 @@ def first_bytes(path: Path, name: str, count: int = 16) -> bytes:
     if not head:
         raise SourceError(name, "it must hold data", "it is empty", "give a file with rows")
     return head
+
+
+def first_text(path: Path, name: str, count: int) -> str:
+    """Return the first whole lines of a file that holds text, perhaps packed; what cannot be decoded stands as U+FFFD.
+
+    Args:
+        path: the file.
+        name: the file as the user named it.
+        count: bytes to look at.
+
+    Raises:
+        SourceError: the file is empty or cannot be read.
+    """
+    head = first_bytes(path, name)
+    kind = next((kind for signature, kind in _PACKERS.values() if head.startswith(signature)), None)
+    with reading(name):
+        try:
+            with _opened(path, kind) if kind else path.open("rb") as file:
+                start = file.read(count)
+        except (EOFError, zlib.error, lzma.LZMAError):
+            return ""  # it is damaged, as its reader will say
+    encoding = "utf-16" if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    text = start.decode(encoding, errors="replace")
+    return text if len(start) < count else text[: text.rfind("\n") + 1]
 
 
 def unpack(path: Path, name: str, workspace: Path) -> Path:

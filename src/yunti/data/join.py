@@ -56,6 +56,7 @@ def joined(train: Raw, test: Raw, folder: Path) -> Raw:
         file_of=np.concatenate([_file_of(train), _file_of(test) + len(files[0])]).astype(np.int32),
         row_of=np.concatenate([_row_of(train), _row_of(test)]),
         broken=(*train.broken, *test.broken),
+        documents=None if train.documents is None and test.documents is None else _documents_of(train, test),
     )
 
 
@@ -107,6 +108,13 @@ def _absolute(column: pa.ChunkedArray, folder: Path) -> pa.ChunkedArray:
     start = pa.scalar(str(folder.resolve()), pa.large_string())
     whole = pc.binary_join_element_wise(start, column, pa.scalar("/", pa.large_string()))
     return pc.if_else(pc.starts_with(column, "/"), column, whole)
+
+
+def _documents_of(train: Raw, test: Raw) -> NDArray[np.int64]:
+    first, second = (
+        np.arange(len(raw), dtype=np.int64) if raw.documents is None else raw.documents for raw in (train, test)
+    )
+    return np.concatenate([first, second + first.max(initial=-1) + 1])
 
 
 def _file_of(raw: Raw) -> NDArray[np.int32]:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
+import pyarrow.compute as pc
+
 from yunti.data.options import DataOptions
 from yunti.data.raw import Raw
 from yunti.data.split import TEST, TRAIN, VALID
-from yunti.data.strings import MISSING_WORDS, shortened
+from yunti.data.strings import MISSING_WORDS, is_string, shortened
 from yunti.data.target import candidates
 from yunti.data.understand import Understanding, understand
 from yunti.records import DataRecord, SplitRecord
@@ -30,7 +32,7 @@ class Look:
         data: the source, its rows, columns with kinds and evidence, the split, and the findings.
         target: the target column, or None where none was named.
         task: what would be asked of it.
-        classes: the class labels; empty for regression.
+        classes: the class labels; empty for other tasks.
         candidates: columns that may be the target, where none was named.
         missing: share of rows without a value, by column.
         examples: some values, by column.
@@ -76,7 +78,7 @@ def data_record(found: Understanding) -> DataRecord:
         part = found.division.parts.part
         train, valid, test = (int((part == each).sum()) for each in (TRAIN, VALID, TEST))
         split = SplitRecord(train, valid, test, found.division.parts.how)
-    return DataRecord(found.raw.source, rows, found.columns, split, found.findings, found.repeats)
+    return DataRecord(found.raw.source, rows, found.columns, split, found.findings, found.repeats, found.text)
 
 
 def _look(found: Understanding) -> Look:
@@ -92,7 +94,7 @@ def _look(found: Understanding) -> Look:
         classes=() if answers is None else answers.classes,
         candidates=() if answers is not None else candidates(found.columns),
         missing=missing,
-        examples={column.name: _examples(found.raw, column) for column in found.columns},
+        examples={each.name: _examples(found.raw, each) for each in found.columns if each.name in found.raw.names},
     )
 
 
@@ -100,7 +102,10 @@ def _examples(raw: Raw, column: ColumnSpec) -> tuple[str, ...]:
     if column.name in raw.arrays:
         shape = raw.arrays[column.name].shape[1:]
         return ("×".join(str(size) for size in shape),)
-    values: list[Any] = raw.arrow.column(column.name).slice(0, 200).to_pylist()
+    some = raw.arrow.column(column.name).slice(0, 200)
+    if is_string(some.type):
+        some = pc.utf8_slice_codeunits(some, 0, 1_000)  # a value may be a whole book
+    values: list[Any] = some.to_pylist()
     there = [str(value) for value in values if value is not None and str(value) not in MISSING_WORDS]
     seen = dict.fromkeys(shortened(value, 30) for value in there)
     return tuple(seen)[:_EXAMPLES]

@@ -15,13 +15,13 @@ class DataOptions:
     """What the user says about the data; all else is found.
 
     Args:
-        target: the column to predict; None takes the source's own.
+        target: the column to predict, or that holds the text to be learned; None takes the source's own.
         test: a separate source of test rows.
         split: a column that holds a ready split.
         group: a column whose equal values stay on one side of the split.
         time: a column by which to split: train on the earliest rows, test on the latest.
         kinds: kinds of columns, where those found are wrong.
-        task: classification or regression, where the target should not decide.
+        task: classification, regression or language, where the source and its target should not decide.
         keep: columns to use although they would be left out.
         seed: seed of the split and of the doctor's draws.
     """

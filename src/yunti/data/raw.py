@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from yunti.specs import Kind
+from yunti.specs import Kind, TaskName
 
 
 @final
@@ -52,6 +52,9 @@ class Raw:
         row_of: for every row its 1-based number among the file's data rows; None means 1, 2, 3, ...
         broken: rows that could not be read.
         notes: what was assumed while reading, one clause each ("read as cp1252, since its bytes are not UTF-8").
+        task: what a source asks by itself: running text asks for its next token.
+        documents: for every row the number of the document that it is a passage of, rising with the rows; None means
+            that every row is a document of its own.
     """
 
     source: str
@@ -66,6 +69,8 @@ class Raw:
     row_of: NDArray[np.int64] | None = None
     broken: tuple[BrokenRow, ...] = ()
     notes: tuple[str, ...] = ()
+    task: TaskName | None = None
+    documents: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         if self.arrow.num_columns:

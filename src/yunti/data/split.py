@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -14,6 +15,7 @@ from yunti.words import say
 
 TRAIN, VALID, TEST, ASIDE = 0, 1, 2, -1
 LEAST_ROWS = 10
+_TENTH = 0.1  # of a text that is cut by place validates, and as much tests
 _CAP = 20_000  # more rows narrow no interval that matters, and cost training rows and time
 _ORDERS = 64  # orders of the groups that are tried
 _FREE = -2
@@ -45,6 +47,8 @@ class Wish:
         times: when a row happened, NaN where missing, or None.
         group_name: the column that `groups` came from.
         time_name: the column that `times` came from.
+        documents: whether rows are documents, or passages of those that `groups` tells where no group was named.
+        lengths: bytes of every row, where the parts are cut by place; None where they are drawn.
     """
 
     source: str
@@ -56,6 +60,8 @@ class Wish:
     times: NDArray[np.float64] | None = None
     group_name: str = ""
     time_name: str = ""
+    documents: bool = False
+    lengths: NDArray[np.int64] | None = None
 
 
 @final
@@ -82,7 +88,8 @@ def split(wish: Wish, seed: int) -> Parts:
     """Divide the usable rows.
 
     A ready split is taken as it is, and what it lacks is carved out of its training rows: by group or by time where
-    that is asked for, else so that every class (or range of the target) is spread evenly and copies stay together.
+    that is asked for, else so that every class (or range of the target) is spread evenly and copies stay together;
+    of a text that is cut into passages, by place.
 
     Raises:
         SourceError: there are too few rows.
@@ -103,7 +110,7 @@ def split(wish: Wish, seed: int) -> Parts:
         raise SourceError(
             wish.source, "the ready split must have training rows", f"it has {free}", "mark more as train"
         )
-    share = share_of(free)
+    share = share_of(free) if wish.lengths is None else min(_TENTH, _CAP / free)
     wanted = {each: max(1, round(share * free)) for each in (TEST, VALID) if not (part == each).any()}
     if wanted:
         how = _carve(wish, part, wanted, seed)
@@ -118,11 +125,41 @@ def _carve(wish: Wish, part: NDArray[np.int8], wanted: dict[int, int], seed: int
     if wish.times is not None:
         part[free] = _by_time(wish, wish.times[free], wanted)
         return say("split.by time", column=wish.time_name)
+    if wish.lengths is not None:
+        documents = np.arange(len(part)) if wish.groups is None else wish.groups
+        part[free] = _by_place(wish.lengths[free], documents[free], {each: wanted[each] / len(free) for each in wanted})
+        return say("split.by place")
     if wish.groups is not None:
         part[free] = _by_group(wish, wish.groups, free, wanted, seed)
-        return say("split.by group", column=wish.group_name)
+        return say("split.by group", column=wish.group_name) if wish.group_name else say("split.by document")
     part[free] = _stratified(wish.strata[free], wish.clusters[free], wanted, seed)
-    return say("split.stratified")
+    return say("split.by document" if wish.documents else "split.stratified")
+
+
+def _by_place(lengths: NDArray[np.int64], documents: NDArray[np.int64], wanted: dict[int, float]) -> NDArray[np.int8]:
+    """Cut the text where its shares end: the beginning trains, then comes validation, and the end tests.
+
+    A cut lies at the end of a document where one ends within half a part of it, so that no document is on both sides.
+
+    Args:
+        lengths: bytes of the rows, in the order of the text.
+        documents: the document of each row.
+        wanted: share of the bytes of each part.
+    """
+    ends = np.cumsum(lengths)
+    closing = np.flatnonzero(documents[1:] != documents[:-1]) + 1
+    part = np.full(len(lengths), TRAIN, dtype=np.int8)
+    left, stop = 1.0, len(lengths)
+    for number, (each, share) in enumerate(sorted(wanted.items(), reverse=True)):
+        left -= share
+        cut = int(np.searchsorted(ends, left * ends[-1])) + 1
+        near = closing[np.abs(ends[closing - 1] - left * ends[-1]) <= share / 2 * ends[-1]]
+        if len(near):
+            cut = int(near[np.abs(ends[near - 1] - left * ends[-1]).argmin()])
+        cut = int(np.clip(cut, len(wanted) - number, stop - 1))  # rows must remain for the parts still to come
+        part[cut:stop] = each
+        stop = cut
+    return part
 
 
 def _stratified(
@@ -240,6 +277,17 @@ def _merged(groups: NDArray[np.int64], clusters: NDArray[np.int64]) -> NDArray[n
         (np.ones(len(repeated), dtype=np.bool_), (group[repeated], group.max() + 1 + cluster[repeated])), (size, size)
     )
     return np.asarray(connected_components(links, directed=False)[1][group], dtype=np.int64)
+
+
+def is_ready_split(names: Sequence[str]) -> bool:
+    """Say whether the distinct values of a column are those of a ready split.
+
+    Example:
+        >>> is_ready_split(["test", "train"]), is_ready_split(["train", "boat"]), is_ready_split(["train"])
+        (True, False, False)
+    """
+    parts = {READY.get(name.casefold()) for name in names}
+    return len(names) <= 3 and None not in parts and "train" in parts and len(parts) >= 2
 
 
 def ready_parts(names: tuple[str, ...], codes: NDArray[np.int32], source: str, column: str) -> NDArray[np.str_]:

@@ -1,19 +1,22 @@
-"""The target: which column it is, what is asked of it, and the answers of every row."""
+"""The target: which column it is (or which holds the text), what is asked of it, and the answers of every row."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from yunti.data.labels import labels_of, ordered
 from yunti.data.parse import check_readable, read_column
 from yunti.data.raw import Raw
-from yunti.data.strings import Levels, shortened
+from yunti.data.sequences import innermost, is_list
+from yunti.data.strings import Levels, as_strings, is_string, shortened
 from yunti.data.table import Numbers
 from yunti.errors import ColumnError, nearest
 from yunti.specs import ColumnSpec, TaskName
@@ -21,6 +24,9 @@ from yunti.words import say
 
 MOST_CLASSES = 1_000
 _FEW = 20  # whole numbers with at most so many distinct values are classes unless the task is given
+_SAMPLE = 2_000  # rows whose length tells how long the texts of a column are
+_CHAT_LETTERS = 10_000
+_CHAT = re.compile(r"""\s*\[\s*\{.*["'](role|from|content)["']\s*:""", re.DOTALL)
 _LIKELY = (
     "target",
     "label",
@@ -44,9 +50,10 @@ class Answers:
 
     Args:
         spec: the target column.
-        task: classification or regression.
-        classes: the labels in order; empty for regression.
-        values: shape (rows,): int32 codes, -1 where missing; or float64, NaN where missing or unreadable.
+        task: classification, regression or language.
+        classes: the labels in order; empty for other tasks.
+        values: shape (rows,): int32 codes, -1 where missing; or float64, NaN where missing or unreadable; of language
+            zeros, since the text is its own answer.
         wrong: what is wrong in rows whose answer is there but is not a number (0-based).
     """
 
@@ -91,6 +98,46 @@ def candidates(columns: Sequence[ColumnSpec]) -> tuple[str, ...]:
     last = [columns[-1].name] if columns and columns[-1] in fit else []
     flags = [each.name for each in fit if each.kind == "flag"]
     return tuple(dict.fromkeys([*named, *partly, *last, *flags, *(each.name for each in fit)]))[:5]
+
+
+def choose_text(raw: Raw, asked: str | None, columns: Sequence[ColumnSpec]) -> tuple[str, int]:
+    """Name the column whose text is to be learned: the one asked for, else the one with the longest texts.
+
+    Returns:
+        The name, and how many columns of text it was chosen from; 1 where it was named.
+
+    Raises:
+        ColumnError: there is no such column, or it holds no text that can be learned as it stands.
+    """
+    inputs = [column for column in columns if column.role == "input"]
+    texts = [each.name for each in inputs if each.kind == "text" and "nested" not in each.parsing]
+    name = asked or max(texts, key=lambda each: _usual_length(raw, each), default=None)
+    if name is None:
+        got = f"its columns are of kind {', '.join(dict.fromkeys(each.kind for each in inputs)) or 'none'}"
+        raise ColumnError(raw.source, "it must have a column of text", got, "name one with --target")
+    if name not in raw.names:
+        raise ColumnError(
+            raw.source, "the text must stand in one of its columns", f"{name!r} is none", nearest(name, raw.names)
+        )
+    _must_be_text(raw, next(each for each in columns if each.name == name))
+    return name, 1 if asked else len(texts)
+
+
+def _usual_length(raw: Raw, name: str) -> float:
+    return float(pc.mean(pc.utf8_length(as_strings(raw.arrow.column(name).slice(0, _SAMPLE)))).as_py() or 0.0)
+
+
+def _must_be_text(raw: Raw, column: ColumnSpec) -> None:
+    must = f"the text must stand in {column.name!r} as it is to be read"
+    kind = None if column.name in raw.arrays else raw.arrow.column(column.name).type
+    inner = innermost(kind) if kind is not None and is_list(kind) else kind
+    if inner is None or not (is_string(inner) or pa.types.is_null(inner)):
+        got = f"it is of kind {column.kind}" if kind is None else f"it holds values of type {kind}"
+        raise ColumnError(raw.source, must, got, "name a column of text with --target")
+    first = next((value for value in raw.arrow.column(column.name).slice(0, _SAMPLE) if value.is_valid), None)
+    if first is not None and _CHAT.match(str(first.as_py())[:_CHAT_LETTERS]):
+        mend = "write every chat into one text, and name that column"
+        raise ColumnError(raw.source, must, "it holds chats, which are lists of messages", mend)
 
 
 def read_answers(raw: Raw, spec: ColumnSpec, asked: TaskName | None) -> Answers:

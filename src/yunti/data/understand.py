@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
@@ -10,6 +10,7 @@ from typing import final
 import numpy as np
 
 from yunti.data import strings
+from yunti.data.corpus import asks_for_text, understand_text
 from yunti.data.divide import Division, divide, ready_split
 from yunti.data.doctor.duplicates import find_duplicates, repeats
 from yunti.data.doctor.examine import examine, in_order
@@ -27,7 +28,7 @@ from yunti.data.store import Stored, StoredColumns, part_path
 from yunti.data.table import Table
 from yunti.data.target import Answers, choose_target, read_answers
 from yunti.errors import ColumnError, OptionError, SourceError, nearest
-from yunti.records import Finding, RepeatsRecord
+from yunti.records import Finding, RepeatsRecord, TextRecord
 from yunti.specs import ColumnSpec, Role
 from yunti.words import say
 
@@ -49,6 +50,7 @@ class Understanding:
         facts: counts of every column's reading.
         broken: rows that were set aside because they cannot be read.
         repeats: how much rows that repeat one another differ in the answer; None without answers.
+        text: what the text is made of, where that is what is to be learned.
     """
 
     raw: Raw
@@ -60,6 +62,7 @@ class Understanding:
     facts: dict[str, Facts]
     broken: tuple[BrokenRow, ...]
     repeats: RepeatsRecord | None
+    text: TextRecord | None = None
 
 
 def understand(source: object, options: DataOptions, workspace: Path, tell: Tell, need_target: bool) -> Understanding:
@@ -78,6 +81,8 @@ def understand(source: object, options: DataOptions, workspace: Path, tell: Tell
     raw = _read(source, options, workspace, tell)
     roles = _roles(raw, options)
     raw = replace(raw, parts=ready_split(raw, options))
+    if asks_for_text(raw, options):
+        return _of_text(raw, roles, options, workspace, tell)
     specs = [replace(spec, role=roles.get(spec.name, "input")) for spec in find_kinds(raw, options.kinds)]
     answers = None
     if need_target or options.target or raw.target:
@@ -115,14 +120,35 @@ def understand(source: object, options: DataOptions, workspace: Path, tell: Tell
     return Understanding(raw, columns, table, answers, division, told, facts, everything, repeated)
 
 
+def _of_text(raw: Raw, roles: Mapping[str, Role], options: DataOptions, workspace: Path, tell: Tell) -> Understanding:
+    """Understand a source whose text is to be learned."""
+    found = understand_text(raw, roles, options, workspace, tell)
+    columns = tuple(_described(found.raw, each) if each.name in roles else each for each in found.columns)
+    findings = in_order([*tell_broken(raw.broken), *tell_reading(raw), *found.findings])
+    return Understanding(
+        found.raw,
+        columns,
+        found.table,
+        found.answers,
+        found.division,
+        findings,
+        found.facts,
+        raw.broken,
+        repeats=None,
+        text=found.text,
+    )
+
+
 _ROLE_OPTIONS: dict[Role, str] = {"split": "split", "group": "group", "order": "time"}
 
 
 def _read(source: object, options: DataOptions, workspace: Path, tell: Tell) -> Raw:
     tell(say("stage.reading"), 0.0)
-    raw = read_raw(source, _made(workspace / "source"))
+    asked = None if options.task is None else options.task == "language"
+    raw = read_raw(source, _made(workspace / "source"), running=False if options.target else asked)
     if options.test is not None:
-        raw = joined(raw, read_raw(options.test, _made(workspace / "test")), workspace)
+        test = read_raw(options.test, _made(workspace / "test"), running=raw.task == "language")
+        raw = joined(raw, test, workspace)
     check_broken(raw, raw.broken)
     if len(raw) == 0:
         raise SourceError(raw.source, "it must hold rows", "it holds none", "give a source with data")

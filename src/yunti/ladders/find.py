@@ -16,7 +16,14 @@ LADDERS: dict[TaskName, tuple[Rung, ...]] = {
 
 
 def ladder_for(task: TaskName) -> tuple[Rung, ...]:
-    """Return the rungs for a task, simplest first."""
+    """Return the rungs for a task, simplest first.
+
+    Raises:
+        OptionError: the task has no ladder.
+    """
+    if task not in LADDERS:
+        mend = f"choose one of {', '.join(LADDERS)}"
+        raise OptionError("--task", "it must be a task with a ladder", f"{task} has none yet", mend)
     return LADDERS[task]
 
 

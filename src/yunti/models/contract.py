@@ -115,7 +115,8 @@ class Model(ABC):
 
         Returns:
             Probabilities of shape (rows, classes), float32, rows summing to 1; or values of shape (rows,), float64,
-            in the unit of the target.
+            in the unit of the target; or of language the sums over each row's text, shape (rows, 5), float64, as in
+            `yunti.tasks.language`.
         """
 
     @property

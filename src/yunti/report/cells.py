@@ -19,7 +19,7 @@ from yunti.report.groups import flag_text
 from yunti.specs import ColumnSpec
 from yunti.tasks.intervals import BOUNDED
 from yunti.words import spoken
-from yunti.words.units import MOST_DECIMALS, decimals_for, number_text, score_text, seconds_text
+from yunti.words.units import MOST_DECIMALS, decimals_for, money_text, number_text, score_text, seconds_text
 
 MOST_LETTERS = 240  # of a text
 MOST_PIXELS = 96  # of a picture's longer side
@@ -106,6 +106,33 @@ def _places(value: float) -> int:
 def share_text(share: float | None) -> str:
     """Write a share in percent."""
     return DASH if share is None or not math.isfinite(share) else f"{100 * share:.0f} %"
+
+
+def time_cell(
+    seconds: float | None, price: float | None, ends: tuple[float | None, float | None] = (None, None)
+) -> Any:
+    """Write a time with its interval, and below it what it costs where an hour has a price.
+
+    Args:
+        seconds: None where nobody knows them.
+        price: of an hour, if one was given.
+        ends: of the interval, if there is one.
+    """
+    if seconds is None:
+        return DASH
+    text, (low, high) = seconds_text(seconds), ends
+    if low is not None and high is not None:
+        text += f" ({between(seconds_text(low), seconds_text(high))})"
+    money = money_text(seconds, price)
+    return Markup("{}<small>{}</small>").format(text, money) if money else text
+
+
+def basis_cell(basis: str) -> Any:
+    """Write what numbers come from; those of other data are marked."""
+    if not basis:
+        return DASH
+    label = spoken(f"report.basis.{basis}")
+    return Markup('<span class="tag">{}</span>').format(label) if basis == "prior" else label
 
 
 def value_cells(specs: tuple[ColumnSpec, ...], table: Any, row: int, most: int) -> Iterator[tuple[str, Any]]:

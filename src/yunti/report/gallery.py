@@ -9,13 +9,14 @@ from typing import Final
 from matplotlib.figure import Figure
 
 from yunti.errors import OptionError, nearest
-from yunti.report import figures, row_figures
+from yunti.report import figures, foreseen, row_figures
 from yunti.report.drawing import FORMS, save, style
 from yunti.report.material import Material
 
 FIGURES: Final[Mapping[str, Callable[[Material], Figure | None]]] = {
     "quality": figures.quality,
     "curves": figures.curves,
+    "forecasts": foreseen.forecasts,
     "budget": figures.budget,
     "confusion": row_figures.confused,
     "calibration": row_figures.calibrated,

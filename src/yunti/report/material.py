@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from yunti.data.dataset import Dataset
 from yunti.records import ClimbRecord, RungRecord
 from yunti.tasks.metrics import Metric, metric_named
+from yunti.tasks.task import shape_of
 from yunti.words import spoken
+from yunti.words.units import decimals_for
 
 
 @final
@@ -23,8 +25,8 @@ class Material:
     Args:
         record: all numbers of the climb.
         dataset: the data as they were laid out; None where they are gone.
-        predictions: of the rung that is shown, for the validation rows: shape (rows, classes) or (rows,); None where
-            they are gone.
+        predictions: of the rung that is shown, for the validation rows: shape as of `yunti.tasks.task.shape_of`;
+            None where they are gone.
         spans: seconds of wall clock that passed for each part of the climb, in their order: "reading", the rungs by
             name, "refit", "test"; empty where nothing tells them.
     """
@@ -49,9 +51,8 @@ class Material:
         """Answers and predictions of the validation rows, if both are there and belong together."""
         if self.dataset is None or self.predictions is None or not len(self.predictions):
             return None
-        target, classes = self.dataset.valid.target, len(self.record.task.classes)
-        shape = (len(target), classes) if self.record.task.name == "classification" else (len(target),)
-        if self.predictions.shape != shape or not np.isfinite(self.predictions).all():
+        target = self.dataset.valid.target
+        if self.predictions.shape != shape_of(self.record.task, len(target)) or not np.isfinite(self.predictions).all():
             return None
         return np.asarray(target), np.asarray(self.predictions, dtype=np.float64)
 
@@ -65,6 +66,11 @@ def shown_rung(record: ClimbRecord) -> RungRecord | None:
     return record.rungs[min(trained)[1]] if trained else None
 
 
+def decimals_of(record: ClimbRecord) -> int:
+    """Say how many decimals the scores of a climb deserve."""
+    return decimals_for((each.score.low, each.score.high) for each in record.rungs if each.score)
+
+
 def metric_label(name: str) -> str:
     """Write the name of a metric for a reader."""
-    return spoken(f"report.metric.{name}")
+    return spoken(f"metric.{name}")

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from yunti.errors import YuntiError
 from yunti.records import write_atomic
-from yunti.report import row_sections, sections
+from yunti.report import foreseen, row_sections, sections
 from yunti.report.drawing import inline
 from yunti.report.gallery import draw
 from yunti.report.material import Material, metric_label
@@ -56,6 +56,7 @@ def page(material: Material) -> str:
 def _ladder(material: Material) -> dict[str, Any]:
     split = material.record.data.split
     metric = metric_label(material.record.task.metric)
+    price = material.record.price_per_hour
     ladder_note = spoken("report.note.ladder", metric=metric, rows=split.valid)
     quality_note = spoken("report.note.quality", metric=metric)
     curves_note = spoken("report.note.curves", metric=metric)
@@ -67,9 +68,11 @@ def _ladder(material: Material) -> dict[str, Any]:
         "curves": _figure(material, "curves", curves_note),
         "curves_note": curves_note,
         "budget": _figure(material, "budget", spoken("report.note.budget")),
-        "expected": sections.expected(material),
+        "forecasts": _figure(material, "forecasts", spoken("report.note.forecasts")),
+        "expected": foreseen.expected(material),
         "next_steps": sections.next_steps(material),
-        "has_prior": sections.has_prior(material),
+        "prior_note": spoken("report.note.prior") if foreseen.has_prior(material) else "",
+        "money_note": "" if price is None else spoken("report.note.money", price=f"{price:g}"),
         "limit": sections.limit(material),
     }
 

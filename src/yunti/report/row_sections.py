@@ -91,9 +91,9 @@ def parts(material: Material) -> dict[str, Any] | None:
 
 
 def worst(material: Material) -> dict[str, Any] | None:
-    """Lay out the rows that are answered worst, with their inputs."""
+    """Lay out the rows that are answered worst, with their inputs; texts have no answer."""
     scored, dataset = material.scored, material.dataset
-    if scored is None or dataset is None:
+    if scored is None or dataset is None or material.record.task.name == "language":
         return None
     target, prediction = scored
     order = worst_rows(target, prediction, MOST_WORST)

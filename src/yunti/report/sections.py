@@ -1,4 +1,4 @@
-"""What the report says about the climb: verdict, ladder, forecasts, next steps, data, time, and how to repeat it."""
+"""What the report says about the climb: verdict, ladder, next steps, data, time, and how to repeat it."""
 
 from __future__ import annotations
 
@@ -6,24 +6,27 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from markupsafe import Markup
-
-from yunti.records import ClimbRecord, Cost, ForecastRecord, NextStep, RungRecord, Severity
-from yunti.report.cells import DASH, Grid, bar, between, energy_text, gain_text, score_cell, share_text
+from yunti.records import Cost, NextStep, RungRecord, Severity
+from yunti.report.cells import (
+    DASH,
+    Grid,
+    bar,
+    basis_cell,
+    energy_text,
+    gain_text,
+    score_cell,
+    share_text,
+    time_cell,
+)
 from yunti.report.command import command_line
 from yunti.report.figures import UNBOUNDED_SECONDS, least_error, part_label, spent
-from yunti.report.material import Material, metric_label
+from yunti.report.material import Material, decimals_of, metric_label
 from yunti.words import spoken, told
-from yunti.words.units import bytes_text, count_text, decimals_for, score_text, seconds_text
+from yunti.words.units import bytes_text, count_text, money_text, score_text, seconds_text
 
 SEVERITIES: tuple[Severity, ...] = ("broken", "left out", "warning", "note")
 MOST_COLUMNS = 400  # `climb.json` has them all
 MOST_FINDINGS = 200
-
-
-def decimals_of(record: ClimbRecord) -> int:
-    """Say how many decimals the scores of a climb deserve."""
-    return decimals_for((each.score.low, each.score.high) for each in record.rungs if each.score)
 
 
 def verdict(material: Material) -> dict[str, Any]:
@@ -49,7 +52,8 @@ def verdict(material: Material) -> dict[str, Any]:
         sentences.append(spoken("report.verdict.opened", rows=record.data.split.test))
     if shown.cost is not None:
         cost = {"seconds": seconds_text(shown.cost.train_seconds), "memory": bytes_text(shown.cost.peak_memory_bytes)}
-        sentences.append(spoken("report.verdict.cost", **cost))
+        money = money_text(shown.cost.train_seconds, record.price_per_hour)
+        sentences.append(spoken("report.verdict.cost money" if money else "report.verdict.cost", **cost, money=money))
     if record.verdict is not None and record.verdict.next:
         sentences.append(_advice(record.verdict.next))
     return {
@@ -68,27 +72,31 @@ def _advice(steps: Sequence[NextStep]) -> str:
     return spoken("report.verdict.stop")
 
 
-def _facts(material: Material, shown: RungRecord, places: int) -> list[tuple[str, str, str]]:
-    """Give the numbers that stand under the verdict: name, value, and what belongs to it."""
+def _facts(material: Material, shown: RungRecord, places: int) -> list[tuple[str, str, list[str]]]:
+    """Give the numbers that stand under the verdict: name, value, and what belongs to it, a line each."""
     record, facts = material.record, []
 
-    def scored(key: str, value: float, low: float, high: float) -> tuple[str, str, str]:
+    def scored(key: str, value: float, low: float, high: float) -> tuple[str, str, list[str]]:
         ends = {"low": score_text(low, places), "high": score_text(high, places)}
-        return spoken(key), score_text(value, places), spoken("report.fact.interval", **ends)
+        return spoken(key), score_text(value, places), [spoken("report.fact.interval", **ends)]
+
+    def timed(key: str, seconds: float, *more: str) -> tuple[str, str, list[str]]:
+        money = money_text(seconds, record.price_per_hour)
+        told = [spoken("report.fact.money", money=money)] if money else []
+        return spoken(key), seconds_text(seconds), [*more, *told]
 
     if record.test is not None and record.test.rung == shown.name:
         facts.append(scored("report.fact.test", record.test.score, record.test.low, record.test.high))
     if shown.score is not None:
         facts.append(scored("report.fact.valid", shown.score.valid, shown.score.low, shown.score.high))
     if shown.cost is not None:
-        facts.append((spoken("report.fact.time"), seconds_text(shown.cost.train_seconds), ""))
-        facts.append((spoken("report.fact.memory"), bytes_text(shown.cost.peak_memory_bytes), ""))
-        facts.append((spoken("report.fact.energy"), energy_text(shown.cost.energy_wh), ""))
-    allowed = ""
+        facts.append(timed("report.fact.time", shown.cost.train_seconds))
+        facts.append((spoken("report.fact.memory"), bytes_text(shown.cost.peak_memory_bytes), []))
+        facts.append((spoken("report.fact.energy"), energy_text(shown.cost.energy_wh), []))
+    allowed = []
     if record.budget.seconds < UNBOUNDED_SECONDS:
-        allowed = spoken("report.fact.of budget", seconds=seconds_text(record.budget.seconds))
-    facts.append((spoken("report.fact.spent"), seconds_text(record.budget.spent_seconds), allowed))
-    return facts
+        allowed = [spoken("report.fact.of budget", seconds=seconds_text(record.budget.seconds))]
+    return [*facts, timed("report.fact.spent", record.budget.spent_seconds, *allowed)]
 
 
 def ladder(material: Material) -> dict[str, Any]:
@@ -122,68 +130,23 @@ def ladder(material: Material) -> dict[str, Any]:
                 "reason": told(rung.reason),
                 "bar": bars,
                 "score": score,
-                "costs": _costs(rung.cost),
+                "costs": _costs(rung.cost, record.price_per_hour),
             }
         )
         era = rung.era
     return {"rows": rows, "metric": metric_label(record.task.metric)}
 
 
-def _costs(cost: Cost | None) -> tuple[str, ...]:
+def _costs(cost: Cost | None, price: float | None) -> tuple[Any, ...]:
     if cost is None:
         return ()
     return (
-        seconds_text(cost.train_seconds),
+        time_cell(cost.train_seconds, price),
         bytes_text(cost.peak_memory_bytes),
         count_text(cost.parameters),
         bytes_text(cost.bytes),
         energy_text(cost.energy_wh),
     )
-
-
-def expected(material: Material) -> Grid | None:
-    """Lay each forecast beside what came of it."""
-    rungs = [each for each in material.record.rungs if each.forecast is not None]
-    if not rungs:
-        return None
-    names = ("rung", "basis", "expected", "reached", "inside", "expected seconds", "taken", "chance", "decision")
-    rows = [_expected_row(material, each, each.forecast) for each in rungs if each.forecast is not None]
-    return Grid(tuple(spoken(f"report.column.{name}") for name in names), rows, frozenset({2, 3, 5, 6, 7}))
-
-
-def _expected_row(material: Material, rung: RungRecord, forecast: ForecastRecord) -> tuple[Any, ...]:
-    places = decimals_of(material.record)
-    known = forecast.median is not None and forecast.low is not None and forecast.high is not None
-    expected_score: Any = Markup('<span class="why">{}</span>').format(
-        spoken("report.refused", reason=forecast.refused)
-    )
-    inside = spoken("report.inside.unknown")
-    if known:
-        expected_score = score_cell(forecast.median or 0.0, forecast.low or 0.0, forecast.high or 0.0, places)
-    if forecast.outcome is not None:
-        within = known and (forecast.low or 0.0) <= forecast.outcome <= (forecast.high or 0.0)
-        inside = spoken("report.yes" if within else "report.no") if known else DASH
-    seconds = DASH if forecast.seconds is None else seconds_text(forecast.seconds)
-    if forecast.seconds is not None and forecast.seconds_low is not None and forecast.seconds_high is not None:
-        seconds += f" ({between(seconds_text(forecast.seconds_low), seconds_text(forecast.seconds_high))})"
-    return (
-        Markup("<b>{}</b>").format(rung.name),
-        _basis(forecast.basis),
-        expected_score,
-        DASH if forecast.outcome is None else score_text(forecast.outcome, places),
-        inside,
-        seconds,
-        DASH if forecast.outcome_seconds is None else seconds_text(forecast.outcome_seconds),
-        share_text(forecast.chance),
-        spoken("report.decision.train" if forecast.worth_it else "report.decision.leave"),
-    )
-
-
-def _basis(basis: str) -> Any:
-    if not basis:
-        return DASH
-    label = spoken(f"report.basis.{basis}")
-    return Markup('<span class="tag">{}</span>').format(label) if basis == "prior" else label
 
 
 def next_steps(material: Material) -> Grid | None:
@@ -198,23 +161,15 @@ def next_steps(material: Material) -> Grid | None:
             told(each.action),
             DASH if each.kind == "stop" else gain_text(metric, each.gain, each.low, each.high),
             share_text(each.chance),
-            seconds_text(each.cost_seconds) if each.cost_seconds else DASH,
+            time_cell(each.cost_seconds or None, material.record.price_per_hour),
             spoken(worth[each.worth_it]),
-            _basis(each.basis),
+            basis_cell(each.basis),
         )
         for each in steps
     ]
     names = ("action", "gain", "chance", "cost", "worth", "basis")
     marks = frozenset(place for place, each in enumerate(steps) if each.worth_it and each.kind != "stop")
     return Grid(tuple(spoken(f"report.column.{name}") for name in names), rows, frozenset({1, 2, 3}), marks)
-
-
-def has_prior(material: Material) -> bool:
-    """Say whether a number comes from other data."""
-    record = material.record
-    steps = () if record.verdict is None else record.verdict.next
-    forecasts = [each.forecast.basis for each in record.rungs if each.forecast]
-    return "prior" in [*forecasts, *(each.basis for each in steps)]
 
 
 def limit(material: Material) -> dict[str, Any] | None:
@@ -247,7 +202,7 @@ def data(material: Material) -> dict[str, Any]:
     ]
     names = ("column", "kind", "role", "evidence")
     rows: list[tuple[Any, ...]] = [
-        (each.name, spoken(f"kind.{each.kind}"), spoken(f"report.role.{each.role}"), told(each.evidence))
+        (each.name, spoken(f"kind.{each.kind}"), spoken(f"role.{each.role}"), told(each.evidence))
         for each in found.columns[:MOST_COLUMNS]
     ]
     if len(found.columns) > MOST_COLUMNS:
@@ -263,7 +218,8 @@ def time_spent(material: Material) -> Grid | None:
     if not parts or total <= 0:
         return None
     rows: list[tuple[Any, ...]] = [
-        (part_label(name), seconds_text(seconds), share_text(seconds / total)) for name, seconds in parts
+        (part_label(name), time_cell(seconds, material.record.price_per_hour), share_text(seconds / total))
+        for name, seconds in parts
     ]
     names = ("part", "seconds", "share")
     return Grid(tuple(spoken(f"report.column.{name}") for name in names), rows, frozenset({1, 2}))
@@ -284,7 +240,7 @@ def again(material: Material) -> dict[str, Any]:
     facts = [
         (spoken("report.again.version"), f"yunti {record.yunti}"),
         (spoken("report.again.seed"), str(settings.get("seed", 0))),
-        (spoken("report.again.machine"), ", ".join(parts)),
+        (spoken("report.again.machine"), spoken("list.comma").join(parts)),
         (spoken("report.again.date"), record.created.replace("T", " ")),
     ]
     if record.budget.seconds < UNBOUNDED_SECONDS:

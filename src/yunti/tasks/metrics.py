@@ -9,7 +9,7 @@ from typing import Any, final
 from numpy.typing import NDArray
 
 from yunti.specs import Direction, TaskName
-from yunti.tasks import classification, regression
+from yunti.tasks import classification, language, regression
 from yunti.tasks.pieces import Pieces
 
 
@@ -19,13 +19,14 @@ class Metric:
     """One way to score predictions.
 
     Args:
-        name: its name on screen, in files and for `--metric`.
+        name: its name in files and for `--metric`.
         task: the task that it scores.
         direction: whether a higher or a lower value is better.
         idea: one sentence that says what it tells.
         source: the paper or library it follows.
         score: of (target, prediction), a finite number. For classification: codes (rows,) and probabilities (rows,
-            classes); for regression: values (rows,) and values (rows,). At least one row.
+            classes); for regression: values (rows,) and values (rows,); for language: zeros (rows,) and sums (rows, 5).
+            At least one row.
         pieces: the same score as sums over rows, for `yunti.tasks.intervals`.
     """
 
@@ -129,6 +130,42 @@ METRICS: tuple[Metric, ...] = (
         "scikit-learn r2_score",
         regression.r2,
         regression.r2_pieces,
+    ),
+    Metric(
+        "bits_per_byte",
+        "language",
+        "lower",
+        "bits that the text takes per byte: the same measure for models of bytes, characters and words",
+        "Gao et al. 2020",
+        language.bits_per_byte,
+        language.bits_per_byte_pieces,
+    ),
+    Metric(
+        "bits_per_character",
+        "language",
+        "lower",
+        "bits that the text takes per character: as per byte in English, three times as much in Chinese",
+        "Graves 2013",
+        language.bits_per_character,
+        language.bits_per_character_pieces,
+    ),
+    Metric(
+        "perplexity_per_token",
+        "language",
+        "lower",
+        "among how many equally likely tokens the model is torn; it compares models of the same tokens only",
+        "Jelinek et al. 1977",
+        language.perplexity_per_token,
+        language.perplexity_per_token_pieces,
+    ),
+    Metric(
+        "perplexity_per_word",
+        "language",
+        "lower",
+        "among how many equally likely words the model is torn, whatever its tokens are",
+        "Merity et al. 2017",
+        language.perplexity_per_word,
+        language.perplexity_per_word_pieces,
     ),
 )
 

@@ -9,21 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yunti.errors import ColumnError, OptionError, RungError, nearest
-from yunti.specs import TaskName, TaskSpec
-from yunti.tasks import classification, regression
+from yunti.specs import LANGUAGE_SUMS, TaskName, TaskSpec
+from yunti.tasks import classification, language, regression
 from yunti.tasks.metrics import METRICS, Metric, metric_named, metrics_of
 
-DEFAULT_METRIC = {"classification": "accuracy", "regression": "r2"}
+DEFAULT_METRIC: dict[TaskName, str] = {"classification": "accuracy", "regression": "r2", "language": "bits_per_byte"}
 
 
 def infer_task(name: TaskName, target: str, classes: Sequence[str] = (), metric: str | None = None) -> TaskSpec:
     """Say what is asked and how it is scored.
 
     Args:
-        name: classification or regression.
-        target: the name of the target column.
-        classes: the class labels in the order of the probabilities; empty for regression.
-        metric: the metric that decides; accuracy or R² when None. Case, spaces and hyphens do not matter.
+        name: classification, regression or language.
+        target: the name of the target column; of language the column that holds the text.
+        classes: the class labels in the order of the probabilities; empty for other tasks.
+        metric: the metric that decides; accuracy, R² or bits per byte when None. Case, spaces and hyphens do not
+            matter.
 
     Raises:
         OptionError: the metric is unknown, or scores another task.
@@ -62,8 +63,8 @@ def score(spec: TaskSpec, target: NDArray[Any], prediction: NDArray[Any]) -> flo
 
     Args:
         spec: the task.
-        target: shape (rows,); class codes 0 to classes - 1, or values. No row may be unknown.
-        prediction: shape (rows, classes) or (rows,).
+        target: shape (rows,); class codes 0 to classes - 1, or values; of language zeros. No row may be unknown.
+        prediction: shape (rows, classes), (rows,), or of language (rows, 5).
 
     Raises:
         RungError: there are no rows, the shapes disagree, or a prediction is not finite.
@@ -79,9 +80,14 @@ def scores(spec: TaskSpec, target: NDArray[Any], prediction: NDArray[Any]) -> di
 
 
 def decode(spec: TaskSpec, prediction: NDArray[Any]) -> NDArray[Any]:
-    """Turn predictions into answers: the most probable label of each row (strings), or the values (float64)."""
+    """Turn predictions into answers: the most probable label of each row (strings), or the values (float64).
+
+    Of language the answer is how unexpected each row's text was: its bits per byte.
+    """
     if spec.name == "classification":
         return classification.decode(prediction, spec.classes)
+    if spec.name == "language":
+        return language.decode(prediction)
     return regression.decode(prediction)
 
 
@@ -92,7 +98,7 @@ def check(spec: TaskSpec, target: NDArray[Any], prediction: NDArray[Any]) -> Non
         RungError: there are no rows, the shapes disagree, or a prediction is not finite.
     """
     where = f"the prediction of {spec.target!r}"
-    shape = (len(target), len(spec.classes)) if spec.name == "classification" else (len(target),)
+    shape = shape_of(spec, len(target))
     if not len(target):
         raise RungError(where, "there must be rows to score", "there is none", "give rows whose answer is known")
     if prediction.shape != shape:
@@ -101,6 +107,31 @@ def check(spec: TaskSpec, target: NDArray[Any], prediction: NDArray[Any]) -> Non
         row = int(np.flatnonzero(~np.isfinite(prediction.reshape(len(target), -1)).all(axis=1))[0])
         mend = "train with a lower learning rate, or look for extreme values in the inputs"
         raise RungError(where, "every number must be finite", f"row {row + 1} is not", mend)
+    if spec.name == "language":
+        _must_count(where, prediction)
+
+
+def shape_of(spec: TaskSpec, rows: int) -> tuple[int, ...]:
+    """Return the shape of the predictions of some rows.
+
+    Example:
+        >>> shape_of(infer_task("language", "text"), 7)
+        (7, 5)
+    """
+    if spec.name == "language":
+        return rows, LANGUAGE_SUMS
+    return (rows, len(spec.classes)) if spec.name == "classification" else (rows,)
+
+
+def _must_count(where: str, sums: NDArray[Any]) -> None:
+    """Refuse sums over a text that cannot be: below 0, or of no byte at all."""
+    below = np.argwhere(sums < 0)
+    if len(below):
+        row, place = (int(each) for each in below[0])
+        got = f"row {row + 1} has {sums[row, place]:.6g} {language.COLUMNS[place]}"
+        raise RungError(where, "no sum may be below 0", got, "mend the rung's predict")
+    if not sums[:, language.BYTES].any():
+        raise RungError(where, "the rows must hold text", "they have no byte", "mend the rung's predict, or give text")
 
 
 def _finite(spec: TaskSpec, metric: Metric, target: NDArray[Any], prediction: NDArray[Any]) -> float:

@@ -253,13 +253,21 @@ def _put(network: Network, layout: Layout) -> None:
 
 def _note(network: Network, plan: Plan, again: Again | None) -> None:
     steps, dial = plan.steps, network.size.dial
-    if dial < network.settings.dial:
+    width = dial / network.settings.dial
+    if width < 1:
         reason = say("dial.narrower", share=plan.first)
         network.note(dial={"value": dial, "reason": reason})
     network.note(steps={"value": steps.total, "reason": steps.reason})
-    if again is None and (steps.share < 1 or dial < network.settings.dial):
-        key = "shortened.narrower" if dial < network.settings.dial else "shortened.network"
-        network.note(shortened=say(key, share=steps.share, dial=dial, steps=steps.total))
+    if again is None and (steps.share < 1 or width < 1):
+        network.note(shortened=shortened(steps, width))
+
+
+def shortened(steps: Steps, width: float) -> str:
+    """Say what the time took from the recipe, from the width, or from both."""
+    if steps.share >= 1:
+        return say("shortened.width", dial=width)
+    key = "shortened.narrower" if width < 1 else "shortened.network"
+    return say(key, share=steps.share, dial=width, steps=steps.total)
 
 
 def _choose(bench: Bench, rows: tuple[int, int], watch: Watch, again: Again | None) -> Plan:

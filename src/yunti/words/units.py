@@ -29,6 +29,21 @@ def seconds_text(seconds: float) -> str:
     return f"{whole // 86400}d {whole % 86400 // 3600:02d}h"
 
 
+def money_text(seconds: float, per_hour: float | None) -> str:
+    """Write what some seconds cost in the user's currency, which has no sign here; "" where an hour has no price.
+
+    Example:
+        >>> [money_text(seconds, 2.5) for seconds in (0.1, 49, 720, 7200, 1777680)], money_text(49, None)
+        (['0.000069', '0.034', '0.50', '5.00', '1,234'], '')
+    """
+    if per_hour is None:
+        return ""
+    amount = per_hour * seconds / 3600
+    if amount >= 100:
+        return f"{amount:,.0f}"
+    return f"{amount:.{2 if amount >= 1 or not amount else 1 - math.floor(math.log10(amount))}f}"
+
+
 def bytes_text(count: float) -> str:
     """Write a number of bytes with a binary unit.
 

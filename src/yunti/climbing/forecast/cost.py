@@ -13,6 +13,8 @@ from yunti.records import Point, RungRecord
 
 _USUAL_MISS: Final = 0.16  # standard deviation of the logarithm of seconds: other work on the machine, other batches
 _NINETY: Final = 1.6449
+_CUT: Final = 0.75  # of its share takes a training that must be shortened to it
+_CUT_LOW: Final = 0.5  # at the 5th percentile
 
 
 @final
@@ -61,9 +63,10 @@ def seconds_at(
     misses = [math.log(max(point.seconds, 1e-3) / line) for point, line in zip(points, fitted, strict=True)]
     deviation = math.hypot(_USUAL_MISS, float(np.std(misses)))
     before = start + max(point.start_seconds for point in points)
-    whole = [found * math.exp(side * _NINETY * deviation) for side in (0, -1, 1)]
-    median, low, high = (min(share, start + seconds) for seconds in whole)
-    return Seconds(median, low, high, min(before, median))
+    median, low, high = (start + found * math.exp(side * _NINETY * deviation) for side in (0, -1, 1))
+    if median > share:  # it is planned for less, with a margin: mostly it ends before its time
+        median, low = _CUT * share, min(low, _CUT_LOW * share)
+    return Seconds(median, min(low, median), min(high, share), min(before, median))
 
 
 def memory_at(points: Sequence[Point], rows: int, row_bytes: float) -> int | None:

@@ -49,10 +49,6 @@ class Worth:
         """Return the gain that pays for some seconds; None without a rate or without a known time."""
         return None if self.gain_per_second is None or seconds is None else self.gain_per_second * seconds
 
-    def money(self, seconds: float) -> float | None:
-        """Return what some seconds cost in the user's currency; None where no price was given."""
-        return None if self.price_per_hour is None else self.price_per_hour * seconds / 3600
-
 
 FREE: Final = Worth()  # nothing was said: any gain that is likely enough to count is worth its time
 

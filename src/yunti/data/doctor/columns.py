@@ -14,7 +14,7 @@ from yunti.data import media
 from yunti.data.doctor.sheet import Sheet
 from yunti.data.kinds import named_as_id
 from yunti.data.parse import HOLDS
-from yunti.data.split import READY
+from yunti.data.split import is_ready_split
 from yunti.data.table import Categories, Images, Numbers, Texts
 from yunti.records import Finding
 from yunti.specs import ColumnSpec
@@ -120,8 +120,7 @@ def _split(sheet: Sheet, column: ColumnSpec) -> Finding | None:
         counts = np.bincount(levels.codes[levels.codes >= 0], minlength=len(names)).tolist()
     else:
         return None
-    parts = {READY.get(name.casefold()) for name in names}
-    if len(names) > 3 or None in parts or "train" not in parts or len(parts) < 2:
+    if not is_ready_split(names):
         return None
     shown = ", ".join(f"{name} {count:,}" for name, count in zip(names, counts, strict=True))
     return _left_out("split_column", column, "doctor.split column", parts=shown)

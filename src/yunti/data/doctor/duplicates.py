@@ -22,7 +22,7 @@ from yunti.specs import ColumnSpec, TaskName
 from yunti.words import say
 
 _LONG_TEXT = 60  # characters from which a text identifies its row by itself
-_MOST_BYTES = 200_000_000  # beyond, only texts that are equal but for case and blanks are found
+MOST_BYTES = 200_000_000  # beyond, only texts that are equal but for case and blanks are found
 _SMALL_SIDE = 32  # smaller pictures of different things look alike too often
 _MOST_PICTURES = 200_000  # beyond, only equal pictures are found
 _ALIKE_PIXELS = 3.0  # mean difference of grey levels (of 255) in a 32×32 thumbnail that still counts as the same
@@ -141,7 +141,7 @@ def _keys(column: Column) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
 
 def _text_keys(values: pa.LargeStringArray) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     exact = np.concatenate([_text_digests(block) for block in text_blocks(values, None)])
-    if values.nbytes > _MOST_BYTES:
+    if values.nbytes > MOST_BYTES:
         return exact, np.concatenate([_text_digests(minhash.normalised(block)) for block in text_blocks(values, None)])
     encoded = pc.dictionary_encode(minhash.normalised(values))
     texts, codes = encoded.dictionary, encoded.indices.to_numpy()

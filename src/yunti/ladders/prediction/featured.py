@@ -53,11 +53,19 @@ class Featured(Estimator):
         assert self._features is not None
         return self._features
 
+    @property
+    def dense_width(self) -> int:
+        """Number of sparse features that it still takes as a dense matrix."""
+        from yunti.models.features import DENSE_WIDTH
+
+        return DENSE_WIDTH
+
     def learn_features(self, rows: Examples) -> Features:
         """Fit new features to training rows; they stay sparse or dense as earlier ones were."""
         from yunti.models.features import Features
 
-        self._features = Features(self.spec, self.view, None if self._features is None else self._features.sparse)
+        before = None if self._features is None else self._features.sparse
+        self._features = Features(self.spec, self.view, before, self.dense_width)
         self._features.fit(rows.table, rows.target)
         return self._features
 

@@ -52,6 +52,7 @@ class Growth:
         bins: histogram bins of a feature at most.
         bags: number of models that are averaged.
         rows: number of training rows that are used.
+        leaf_penalty: added to the sum of second derivatives by which a leaf's value is divided (L2).
     """
 
     rounds: int
@@ -64,6 +65,7 @@ class Growth:
     bins: int
     bags: int
     rows: int
+    leaf_penalty: float = 0.0
 
     def adds(self, features: int, outputs: int) -> float:
         """Count the histogram additions of all rounds of one model.
@@ -115,12 +117,18 @@ def growth_for(task: TaskSpec, rows: int, features: int, dial: float, groups: in
 
 
 def shortened(growth: Growth, factor: float) -> Growth:
-    """Give `factor` times fewer rounds; of fewer than usual each counts for more. As it is where that is at most 1."""
+    """Give `factor` times fewer rounds; of fewer than usual each counts for more. As it is where that is at most 1.
+
+    Trees that count for more need a penalty on their leaves, as XGBoost has it by default (Chen and Guestrin, 2016):
+    with many classes the second derivatives of a leaf's rows are next to nothing, and without it the loss explodes.
+    """
     if factor <= 1:
         return growth
     rounds = max(10, int(growth.rounds / factor))
     rate = min(FASTEST, growth.learning_rate * max(1.0, min(growth.rounds, USUAL_ROUNDS) / rounds))
-    return replace(growth, rounds=rounds, learning_rate=rate, patience=max(10, min(growth.patience, rounds // 5)))
+    penalty = 1.0 if rate > growth.learning_rate else growth.leaf_penalty
+    patience = max(10, min(growth.patience, rounds // 5))
+    return replace(growth, rounds=rounds, learning_rate=rate, patience=patience, leaf_penalty=penalty)
 
 
 def fitting(growth: Growth, features: int, outputs: int, seconds: float, cores: int) -> Growth:

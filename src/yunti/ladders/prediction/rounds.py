@@ -171,6 +171,7 @@ class Fitter:
             "num_leaves": growth.leaves,
             "min_data_in_leaf": growth.least_rows,
             "min_sum_hessian_in_leaf": 1e-7,
+            "lambda_l2": growth.leaf_penalty,
             "bagging_fraction": growth.row_share,
             "bagging_freq": 1,
             "feature_fraction": growth.feature_share,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 LEAST_ROWS = 10
 MOST_CELLS = 1e8
 JUDGED_ROWS = 20_000
+KERNEL_WIDTH = 2000  # features that categories may have for a kernel: a gigabyte for 130,000 rows
 KERNEL_FLOPS_PER_SECOND = 1e10  # with a margin
 SPARSE_CELLS_PER_SECOND = 4e6  # and class and weight; with a margin
 
@@ -100,6 +101,11 @@ class Svm(Featured):
         landmarks = 0 if machine.landmarks is None else len(machine.landmarks)
         self._plan |= {"rows": len(rows), "features": features.width, "landmarks": landmarks}
         watch.tell(1.0)
+
+    @property
+    def dense_width(self) -> int:
+        """Many more for categories, for which a kernel is worth the zeros; texts are divided by a plane."""
+        return super().dense_width if self.spec.of_kind("text") else KERNEL_WIDTH
 
     @property
     def _landmarks(self) -> int:

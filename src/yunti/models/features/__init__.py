@@ -27,7 +27,7 @@ from yunti.specs import ColumnSpec, Spec
 Flavour = Literal["scaled", "raw"]
 CHUNK_ROWS = {"text": 20_000, "image": 5_000, "audio": 2_000, "sequence": 10_000}
 CHUNK_VALUES = 8_000_000
-SPARSE_WIDTH = 200  # features of sparse blocks up to which a dense matrix is faster
+DENSE_WIDTH = 200  # features of sparse blocks up to which a dense matrix is faster
 
 __all__ = ["Block", "Features", "Flavour"]
 
@@ -40,6 +40,7 @@ class Features:
         spec: the columns; each becomes one block of features.
         flavour: "scaled" or "raw".
         sparse: whether to give CSR matrices; None decides it by how many features are sparse.
+        dense_width: so many sparse features still make a dense matrix.
 
     Example:
         >>> from yunti.data.table import Numbers
@@ -52,8 +53,11 @@ class Features:
         (('age', 'age is missing'), (3, 2))
     """
 
-    def __init__(self, spec: Spec, flavour: Flavour, sparse: bool | None = None) -> None:
+    def __init__(
+        self, spec: Spec, flavour: Flavour, sparse: bool | None = None, dense_width: int = DENSE_WIDTH
+    ) -> None:
         self.spec = spec
+        self._dense_width = dense_width
         self._sparse_or_not = sparse
         make = _scaled_block if flavour == "scaled" else _raw_block
         self.blocks: dict[str, Block] = {column.name: make(column, spec) for column in spec.columns}
@@ -105,7 +109,7 @@ class Features:
         """Whether `transform` gives a CSR matrix."""
         if self._sparse_or_not is not None:
             return self._sparse_or_not
-        return sum(width for name, width in self.widths.items() if self.blocks[name].sparse) > SPARSE_WIDTH
+        return sum(width for name, width in self.widths.items() if self.blocks[name].sparse) > self._dense_width
 
     @property
     def widths(self) -> dict[str, int]:

@@ -5,10 +5,14 @@ DATA = {
     "stage.reading": "读入",
     "stage.understanding": "识别列",
     "stage.examining": "检查",
-    "stage.laying out": "落盘",
+    "stage.laying out": "整理",
     # 读入时的假定
     "reading.about": "{name}：{note}",
     "reading.encoding": "文本按 {encoding} 编码读入",
+    "reading.running text": "按连续文本读入：各行的字段数与表头不一致（加 --target COLUMN 则按表格读入）",
+    "reading.no text": "跳过了 {count} 个不是文本的文件，例如 {name}",
+    "reading.empty files": "跳过了 {count} 个空文件，例如 {name}",
+    "reading.undecoded": "{name} 有 {count} 个字节无法解码，以 U+FFFD 代替",
     "reading.delimiter": "字段以{delimiter}分隔",
     "delimiter.comma": "逗号",
     "delimiter.tab": "制表符",
@@ -85,6 +89,8 @@ DATA = {
     "evidence.steps": "{values}，每个 {steps} 步，{channels} 通道",
     "evidence.step range": "{values}，每个 {low} 到 {high} 步，{channels} 通道",
     "evidence.codes": "{count} 个编码，几乎互不相同，例如 {example}",
+    "evidence.passages": "{documents} 篇文档在行尾或句末切成 {passages} 段，每段约 {bytes} 字节",
+    "evidence.documents": "{documents} 篇文档，平均每篇 {size}",
     # 目标
     "target.whole numbers": "{count} 个不同的整数，从 {low} 到 {high}：视为类别（如是连续值，请用 --task regression）",
     "target.amounts": "全部 {count} 个值都是数值，{distinct} 个互不相同，从 {low} 到 {high}：视为连续值",
@@ -99,4 +105,6 @@ DATA = {
     "split.by time": "按时间列 {column} 划分：最晚的行用于测试",
     "split.by group": "按分组列 {column} 划分",
     "split.stratified": "按目标分层抽取",
+    "split.by document": "按文档随机抽取",
+    "split.by place": "按位置划分：靠前的部分用于训练",
 }

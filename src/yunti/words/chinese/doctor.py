@@ -45,7 +45,7 @@ DOCTOR = {
     "doctor.group": "{column!r} 相同的行可能同属一组（{count} 个值，每个最多 {most} 行）；"
     "--group {column} 可让它们留在划分的同一侧",
     "doctor.copy": "{column!r} 与 {original!r} 逐值对应，内容重复",
-    "doctor.kept": "{finding}；按您的要求保留使用",
+    "doctor.kept": "{finding}；按要求保留使用",
     "doctor.rescued": "{finding}；因为没有其他列可用，仍然使用",
     # 泄漏
     "doctor.leak": "{column!r} 泄漏了目标 {target!r}：{how}",
@@ -68,12 +68,19 @@ DOCTOR = {
     "与 {other} 第 {earlier} 行相同",
     "doctor.near duplicates": "{count} 行与之前某一行几乎相同：首个是 {file} 第 {row} 行，近似第 {earlier} 行",
     "doctor.together": "{finding}；它们留在划分的同一侧",
+    "doctor.repeated documents": "{count} 篇文档除大小写和空白外与另一篇相同，已剔除：{examples}",
+    "doctor.copied file": "{file!r} 与 {other!r} 重复",
+    "doctor.copied row": "第 {row} 行与第 {earlier} 行重复",
+    "doctor.copied row of": "{file!r} 第 {row} 行与 {other!r} 第 {earlier} 行重复",
+    "doctor.no near duplicates": "没有查找近似重复的段落：文本超过 {most} MB",
+    "doctor.longest text": "{column!r} 是 {count} 个文本列中最长的，用它学习；可用 --target 指定另一列",
+    "doctor.unused": "文本只依据自身续写：不使用 {columns}",
+    "doctor.many unused": "文本只依据自身续写：不使用 {columns} 以及另外 {more} 列",
     "doctor.conflicts": "{count} 组行输入相同而目标不同：{file} 第 {row} 行是 {name!r}，第 {earlier} 行是 {other!r}",
-    "doctor.crossing": "{count} 行验证或测试数据与训练集的行相同或几乎相同：分数会偏高",
+    "doctor.crossing": "验证集或测试集中有 {count} 行与训练集的行相同或几乎相同：得分会偏高",
     # 划分
-    "doctor.unseen class": "训练集之外的 {count} 行已单独放置：它们的类别（{classes}）在训练集中没有",
-    "doctor.few groups": "按 {column} 划分后，只有 {valid} 组用于选择、{test} 组用于测试："
-    "换成其他组，分数的变化可能超出置信区间",
+    "doctor.unseen class": "训练集之外的 {count} 行已单独放置：它们的类别（{classes}）没有出现在训练集中",
+    "doctor.few groups": "按 {column} 划分后，只有 {valid} 组用于选择、{test} 组用于测试：换成其他组，得分的变化可能超出置信区间",
     "doctor.no validation": "没有剩下验证集的行",
     "doctor.no test": "没有剩下测试集的行",
 }

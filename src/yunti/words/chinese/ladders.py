@@ -1,4 +1,4 @@
-"""各级模型关于自己的句子：思路、为何不适用、因时间而缩减了什么。"""
+"""各梯级关于自己的句子：思路、为何不适用、因时间而缩减了什么。"""
 
 LADDERS = {
     # 思路
@@ -22,7 +22,7 @@ LADDERS = {
     "purpose.svm": "求出间隔",
     "purpose.boosting": "训练提升树",
     "purpose.network": "训练神经网络",
-    "unfit.kinds": "它读取{kinds}或{last}类型的列，而数据中没有",
+    "unfit.kinds": "它需要以下类型之一的列：{kinds}，{last}；数据中没有",
     "unfit.no model": "没有给出预训练模型：请用 --pretrained FOLDER",
     "unfit.no transformers": "没有安装 transformers 包：请运行 pip install 'yunti[pretrained]'",
     "unfit.no folder": "文件夹 {folder} 不存在",
@@ -35,10 +35,10 @@ LADDERS = {
     "stopped.weights": "时间用尽时权重尚未收敛",
     "stopped.weights of rows": "时间用尽时，在 {rows} 行上拟合的权重尚未收敛",
     "stopped.rounds": "时间用尽：第 {model} 个模型（共 {models} 个）只完成 {rounds} 轮中的 {grown} 轮",
-    "shortened.tree": "为赶上时间而缩减：用 {wanted} 行中的 {rows} 行生成",
-    "shortened.svm": "为赶上时间而缩减：在 {wanted} 行中的 {rows} 行上拟合",
-    "shortened.ngrams": "为赶上时间而缩减：从 {wanted} 个词元中的前 {tokens} 个学习",
-    "shortened.boosting": "为赶上时间而缩减：{less}",
+    "shortened.tree": "因时间有限，只用 {wanted} 行中的 {rows} 行生成",
+    "shortened.svm": "因时间有限，只在 {wanted} 行中的 {rows} 行上拟合",
+    "shortened.ngrams": "因时间有限，只从 {wanted} 个词元中的前 {tokens} 个学习",
+    "shortened.boosting": "因时间有限而缩减：{less}",
     "less.rounds": "最多 {rounds} 轮，学习率 {rate}",
     "less.models": "{wanted} 个模型中的 {models} 个",
     "less.rows": "{wanted} 行中的 {rows} 行",

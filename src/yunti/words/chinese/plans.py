@@ -34,7 +34,7 @@ PLANS = {
     "linear.C": "数据相对于惩罚项的权重：沿路径取验证集上对数损失（或误差）最低者",
     "linear.link": "稀疏特征、类别多于两个时，一对其余收敛更快，效果不差",
     "linear.rows": "取到 {cells} 个值为止：线性模型需要学习的权重很少",
-    "linear.correction": "分数的系数（温度的倒数），取验证集上对数损失最低者",
+    "linear.correction": "得分的系数（温度的倒数），取验证集上对数损失最低者",
     "tree.min_samples_split": "在一个等比数列中取验证集上损失最低者",
     "tree.max_depth": "同样选取，与前者一起",
     "tree.shares": "叶结点中的占比与全部类别的 {rows} 行混合，使任何占比都不为 0（Cestnik 1990）",
@@ -59,7 +59,7 @@ PLANS = {
     "steps.whole": "{rows} 行过 {epochs} 遍，批次大小 {batch}",
     "steps.part": "时间只够看训练集的 {share}，且只看一遍",
     "steps.fewer": "适合这些数据的是 {epochs} 轮，时间只够 {seen} 轮",
-    "steps.again": "与之前最佳时的步数相当",
+    "steps.again": "与之前效果最好时的步数相同",
     "dial.narrower": "若用完整宽度，时间只够训练方案的 {share}",
     # 网络怎样运行
     "run.found rate": "第一次训练中找到的最佳值",

@@ -20,6 +20,7 @@ TRAINING = {
     "ended.patience": "第 {step} 步之后再无改进",
     "stopped.steps": "时间用尽：完成 {step} 步，计划 {total} 步",
     "stopped.slower": "机器比预计慢：{total} 步中完成了 {taken} 步",
-    "shortened.network": "为赶上时间，缩减到训练方案的 {share}：{steps} 步",
-    "shortened.narrower": "为赶上时间，缩减到训练方案的 {share}，宽度为 {dial}：{steps} 步",
+    "shortened.network": "因时间有限，训练方案缩减到 {share}：{steps} 步",
+    "shortened.narrower": "因时间有限，训练方案缩减到 {share}，宽度缩减到 {dial}：{steps} 步",
+    "shortened.width": "因时间有限，宽度缩减到 {dial}",
 }

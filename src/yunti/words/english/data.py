@@ -9,6 +9,11 @@ DATA = {
     # what was assumed while reading
     "reading.about": "{name}: {note:said}",
     "reading.encoding": "its text was read as {encoding}",
+    "reading.running text": "it was read as running text: its lines do not have the same number of fields under a header "
+    "(--target COLUMN reads it as a table)",
+    "reading.no text": "{count:,} {count:file|files} that {count:is|are} no text {count:was|were} passed over, such as {name}",
+    "reading.empty files": "{count:,} empty {count:file|files} {count:was|were} passed over, such as {name}",
+    "reading.undecoded": "{count:,} {count:byte|bytes} of {name} could not be decoded and {count:stands|stand} as U+FFFD",
     "reading.delimiter": "fields are divided by a {delimiter:said}",
     "delimiter.comma": "comma",
     "delimiter.tab": "tab",
@@ -85,6 +90,9 @@ DATA = {
     "evidence.steps": "{values:said} of {steps:,} steps, {channels:,} {channels:channel|channels}",
     "evidence.step range": "{values:said} of {low:,} to {high:,} steps, {channels:,} {channels:channel|channels}",
     "evidence.codes": "{count:,} codes, nearly all distinct, such as {example}",
+    "evidence.passages": "{documents:,} {documents:document|documents} cut into {passages:,} passages of about {bytes:,} "
+    "bytes, at the ends of lines or sentences",
+    "evidence.documents": "{documents:,} documents of {size:said} each on average",
     # the target
     "target.whole numbers": "{count:,} distinct whole {count:number|numbers}, {low:.0f} to {high:.0f}: classes "
     "(amounts with --task regression)",
@@ -101,4 +109,6 @@ DATA = {
     "split.by time": "by time ({column}): the latest rows test",
     "split.by group": "by group ({column})",
     "split.stratified": "stratified by target",
+    "split.by document": "at random by document",
+    "split.by place": "by place: what comes first trains",
 }

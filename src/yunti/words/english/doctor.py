@@ -77,6 +77,16 @@ DOCTOR = {
     "doctor.near duplicates": "{count:,} {count:row|rows} {count:is|are} nearly the same as an earlier row: first "
     "{file}, row {row:d}, like row {earlier:d}",
     "doctor.together": "{finding:said}; kept on one side of the split",
+    "doctor.repeated documents": "{count:,} {count:document repeats|documents repeat} another one but for case and blanks "
+    "and {count:was|were} left out: {examples:each}",
+    "doctor.copied file": "{file!r} repeats {other!r}",
+    "doctor.copied row": "row {row:d} repeats row {earlier:d}",
+    "doctor.copied row of": "row {row:d} of {file!r} repeats row {earlier:d} of {other!r}",
+    "doctor.no near duplicates": "passages that are nearly the same were not looked for: the text has more than {most:,} MB",
+    "doctor.longest text": "{column!r} has the longest texts of {count:,} columns of text and is learned; --target names "
+    "another one",
+    "doctor.unused": "a text goes on from itself alone; not used: {columns}",
+    "doctor.many unused": "a text goes on from itself alone; not used: {columns} and {more:,} more",
     "doctor.conflicts": "{count:,} {count:group|groups} of rows with equal inputs {count:has|have} different targets: "
     "{file}, row {row:d} is {name!r}, row {earlier:d} is {other!r}",
     "doctor.crossing": "{count:,} {count:row|rows} for validation or test {count:repeats|repeat} training rows, "

@@ -23,4 +23,5 @@ TRAINING = {
     "shortened.network": "shortened to {share:.1%} of its recipe to fit the time: {steps:,} steps",
     "shortened.narrower": "shortened to {share:.1%} of its recipe at {dial:.0%} of its width to fit the time: "
     "{steps:,} steps",
+    "shortened.width": "narrowed to {dial:.0%} of its width to fit the time",
 }
