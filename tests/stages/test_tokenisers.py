@@ -216,7 +216,7 @@ def reference_words(text: str) -> list[str]:
         longest = 2 if what == "digit" else 32
         parts = [run[start : start + longest] for start in range(0, len(run), longest)]
         follows = runs[place + 1][0] if place + 1 < len(runs) else ""
-        if what == "mark" and run in "'’" and before == "letter" == follows:
+        if what == "mark" and run in ("'", "’") and before == "letter" == follows:
             taken, parts = run, []
         elif what == "space" and follows in ("letter", "mark"):
             taken, parts[-1] = parts[-1][-1], parts[-1][:-1]
@@ -393,10 +393,17 @@ def test_much_text_or_many_characters_are_coded_by_pairs() -> None:
     much = suggest(["some more words\n" * 400_000])
     assert (much.kind, much.size) == ("bpe", vocabulary_for(6.4e6))
     assert many.reason == (
-        "byte-level BPE of 2,048 tokens: in 176 KiB of text about as many can be expected 100 times each"
+        "byte-level BPE of 2,048 tokens: 600 characters beyond ASCII are seen 100 times in 176 KiB of text, and each "
+        "should be a token"
+    )
+    assert much.reason == (
+        "byte-level BPE of 2,048 tokens: in 6 MiB of text about as many can be expected 100 times each"
     )
     with speaking("zh"):
-        assert told(many.reason) == "2,048 个词元的字节级 BPE：176 KiB 文本中，约有这么多词元可望各出现 100 次"
+        assert told(many.reason).startswith(
+            "2,048 个词元的字节级 BPE：176 KiB 文本中，ASCII 之外有 600 个字符出现了 100 次"
+        )
+        assert told(much.reason) == "2,048 个词元的字节级 BPE：6 MiB 文本中，约有这么多词元可望各出现 100 次"
 
 
 @each_coder

@@ -68,8 +68,10 @@ def suggest(texts: AnyTexts) -> Suggestion:
     scale = max(1.0, total / max(1, FEW_BYTES))
     common = int((seen[128:] * scale >= _EXAMPLES).sum())
     size = vocabulary_for(total, common)
-    reason = say("choice.pairs", tokens=size, size=bytes_text(total), times=_EXAMPLES)
-    return Suggestion("bpe", size, reason)
+    values = {"tokens": size, "size": bytes_text(total), "times": _EXAMPLES}
+    if size > vocabulary_for(total):
+        return Suggestion("bpe", size, say("choice.script", common=common, **values))
+    return Suggestion("bpe", size, say("choice.pairs", **values))
 
 
 def vocabulary_for(size: float, characters: int = 0) -> int:
@@ -79,7 +81,9 @@ def vocabulary_for(size: float, characters: int = 0) -> int:
     optimal vocabulary size for neural machine translation, arXiv 2004.02334). By Zipf's law the token of rank r is
     seen T / (r (ln V + 0.577)) times among T tokens of V kinds, and T is about a quarter of the bytes; so V is the
     largest power of two (matrices like them) with 95 V (ln V + 0.577) <= T. Where we differ: characters that are
-    seen a hundred times have these examples already, so each gets a token, and half a one for the step towards it.
+    seen a hundred times have these examples already, so each gets a token, and half a one for the step towards it. On
+    330 kB of Chinese the 1,024 tokens that follow need 2.89 bits a byte instead of the 2.94 of 512 (a smoothed 4-gram
+    on unseen texts).
 
     Args:
         size: bytes of the training texts.

@@ -192,8 +192,7 @@ class TextCoder(ABC):
             >>> ByteCoder().with_special(["<user>", "<assistant>"]).special
             {'<user>': 257, '<assistant>': 258}
         """
-        special = dict(self.special)
-        for name in names:
-            special.setdefault(name, max(self.size, max(special.values(), default=-1) + 1))
+        new = [name for name in dict.fromkeys(names) if name not in self.special]
+        special = self.special | {name: self.size + place for place, name in enumerate(new)}
         state = self.state()
         return self.restored(replace(state, facts={**state.facts, "special": special}))
