@@ -250,6 +250,20 @@ def test_pairs_are_joined_where_they_are_common() -> None:
     assert len(made.encode(" ".join(TEXTS))) < len(" ".join(TEXTS).encode()) / 2
 
 
+@given(st.lists(ALL, min_size=1, max_size=4))
+@settings(deadline=None)
+def test_words_looked_up_together_are_those_looked_up_alone(texts: list[str]) -> None:
+    from tokenizers import Tokenizer
+
+    made = coder("bpe")
+    alone = Tokenizer.from_str(made.state().texts["tokenizer"])
+    array = pa.array([text.replace("\x00", "") for text in texts] * 2, pa.large_string())
+    words = words_in(array).words.to_pylist()
+    expected = [token for word in words for token in alone.encode(word).ids]
+    assert made.encode_all(array).values.tolist() == expected
+    assert made.encode("".join(texts) + "\n\x00").tolist()[:-2] == made.encode("".join(texts) + "\n").tolist()[:-1]
+
+
 def test_the_same_texts_give_the_same_pairs_whatever_their_chunks() -> None:
     chunks = pa.chunked_array([pa.array(part, pa.string()) for part in (TEXTS[:5], [], TEXTS[5:])])
     states = [
