@@ -23,13 +23,13 @@ _LONGEST_WORD = (
     40  # longer runs are hashes, links or text without spaces: cut, so that one word cannot take a whole row
 )
 
-_IDEOGRAPHS = (
+IDEOGRAPHS = (
     "\u3040-\u30ff"  # kana
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Chinese characters
     "\uac00-\ud7af"  # hangul
     "\U00020000-\U0003ffff"  # rare Chinese characters
 )
-_WORD = re.compile(rf"[{_IDEOGRAPHS}]|[^\W_{_IDEOGRAPHS}]{{1,{_LONGEST_WORD}}}|[^\w\s]|_")
+_WORD = re.compile(rf"[{IDEOGRAPHS}]|[^\W_{IDEOGRAPHS}]{{1,{_LONGEST_WORD}}}|[^\w\s]|_")
 
 
 def words_of(text: str) -> list[str]:

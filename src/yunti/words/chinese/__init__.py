@@ -11,11 +11,13 @@ from yunti.words.chinese.ladders import LADDERS
 from yunti.words.chinese.plans import PLANS
 from yunti.words.chinese.report import REPORT
 from yunti.words.chinese.screen import SCREEN
+from yunti.words.chinese.tokens import TOKENS
 from yunti.words.chinese.training import TRAINING
 
 CHINESE: Final[dict[str, str]] = {
     **DATA,
     **DOCTOR,
+    **TOKENS,
     **DEVICES,
     **LADDERS,
     **PLANS,

@@ -11,12 +11,14 @@ from yunti.words.english.ladders import LADDERS
 from yunti.words.english.plans import PLANS
 from yunti.words.english.report import REPORT
 from yunti.words.english.screen import SCREEN
+from yunti.words.english.tokens import TOKENS
 from yunti.words.english.training import TRAINING
 
 # what records hold in English and `told` finds again; the words of screen and report are written when they are shown
 RECORDED: Final[dict[str, str]] = {
     **DATA,
     **DOCTOR,
+    **TOKENS,
     **DEVICES,
     **LADDERS,
     **PLANS,

@@ -1,0 +1,162 @@
+"""The tokeniser of a pretrained model, read from its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Self, final
+
+import pyarrow as pa
+
+from yunti.data.table import Ragged
+from yunti.data.tokenisers.coder import CoderState, TextCoder
+from yunti.data.tokenisers.pairs import byte_letters, pieces_of, tokens_of
+from yunti.errors import SourceError
+from yunti.words import say
+
+_FILE: Final = "tokenizer.json"
+_PROBES: Final = (
+    "It's 3.14 o'clock,\n\n  and  \tthat\u2019s all. ",
+    " 云梯，攻城之具。\r\n",
+    "e\u0301 \u00e9 ﬁ Ⅷ İ \x00 \u2581 \ufffd",
+    "한국어 日本語 हिन्दी ไทย 👩🏽‍🚀",
+)
+_MEND: Final = "name the folder of a model with byte-level BPE, such as GPT-2, Llama 3, Qwen or SmolLM"
+
+
+@final
+class FolderCoder(TextCoder):
+    """Byte-level BPE as a pretrained model has it: same pairs, same rules for words, same numbers.
+
+    Where we differ from the package it was made with: normal forms are off, so that every text comes back as it was
+    (most text is in normal form C already and reads the same); no token is added at the beginning or the end; and
+    special tokens are never read out of a text.
+
+    Args:
+        tokenizer: the content of `tokenizer.json`.
+        end: the token that ends a document.
+        special: special tokens by name, `end` aside.
+        name: what the folder is called.
+    """
+
+    kind = "folder"
+
+    def __init__(self, tokenizer: str, end: int, special: Mapping[str, int], name: str) -> None:
+        self._json, self._name = tokenizer, name
+        learned = json.loads(tokenizer)
+        added = learned["added_tokens"]
+        own = learned["model"]["vocab"].items() - {(each["content"], each["id"]) for each in added}
+        pieces = pieces_of(dict(own), set())
+        for each in added:
+            pieces += [b""] * (each["id"] + 1 - len(pieces))
+            pieces[each["id"]] = b"" if each["special"] else each["content"].encode()
+        super().__init__(pieces, end, special)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read the tokeniser of a model's folder.
+
+        Args:
+            folder: with `tokenizer.json`, and the end's name or number in `tokenizer_config.json`,
+                `special_tokens_map.json`, `generation_config.json` or `config.json`.
+
+        Raises:
+            SourceError: there is none, it is damaged, or it is not lossless byte-level BPE.
+        """
+        path = folder / _FILE
+        learned = _json(path)
+        must = "its tokeniser must be byte-level BPE, which every text comes back from"
+        try:
+            lossless = _without_losses(learned)
+            special = {each["content"]: each["id"] for each in learned["added_tokens"] if each["special"]}
+            end = _end(folder, {**learned["model"]["vocab"], **special})
+            coder = cls(json.dumps(lossless, ensure_ascii=False), end, special, folder.name)
+        except (KeyError, TypeError, AttributeError) as error:
+            got = f"its model is {_kind(learned)}, or holds no {error}"
+            raise SourceError(str(path), must, got, _MEND) from error
+        lost = next((text for text in _PROBES if coder.decode(coder.encode(text)) != text), None)
+        if lost is not None:
+            raise SourceError(str(path), must, f"{lost!r} does not", _MEND)
+        return coder
+
+    def describe(self) -> str:
+        """Say what it is."""
+        return say("coder.folder", name=self._name, size=self.size)
+
+    def state(self) -> CoderState:
+        """Return all of it."""
+        facts = {"kind": self.kind, "end": self.end, "special": self.special, "name": self._name}
+        return CoderState(facts, {"tokenizer": self._json})
+
+    @classmethod
+    def restored(cls, state: CoderState) -> Self:
+        """Make a coder of a state."""
+        facts = state.facts
+        return cls(state.texts["tokenizer"], facts["end"], facts["special"], facts["name"])
+
+    @cached_property
+    def _rust(self) -> Any:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_str(self._json)
+        tokenizer.encode_special_tokens = True
+        return tokenizer
+
+    def _encode(self, texts: pa.LargeStringArray) -> Ragged:
+        return tokens_of(self._rust, texts.to_pylist())
+
+
+def _without_losses(learned: dict[str, Any]) -> dict[str, Any]:
+    """Switch off what changes a text: normal forms, spaces put before it, spaces taken around a token."""
+    alphabet = learned["model"]["vocab"].keys()
+    if _kind(learned) != "BPE" or learned["model"].get("byte_fallback") or not byte_letters().keys() <= alphabet:
+        raise KeyError("token for each byte")
+    off = {"normalizer": None, "post_processor": None, "truncation": None, "padding": None}
+    plain = {"lstrip": False, "rstrip": False, "normalized": False}
+    added = [{**each, **plain} for each in learned["added_tokens"]]
+    model = {**learned["model"], "dropout": None}
+    return {**_no_first_space(learned), **off, "added_tokens": added, "model": model}
+
+
+def _no_first_space(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_no_first_space(each) for each in part]
+    if not isinstance(part, dict) or "vocab" in part:
+        return part
+    return {name: False if name == "add_prefix_space" else _no_first_space(each) for name, each in part.items()}
+
+
+def _kind(learned: Any) -> str:
+    """Name the model of a tokeniser; old files leave the name of BPE out."""
+    model = learned.get("model", {}) if isinstance(learned, dict) else {}
+    return str(model.get("type") or ("BPE" if "merges" in model else "of an unknown kind"))
+
+
+def _end(folder: Path, tokens: Mapping[str, int]) -> int:
+    """Return the token that ends a document."""
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        told = _json(folder / name).get("eos_token") if (folder / name).is_file() else None
+        told = told.get("content") if isinstance(told, dict) else told
+        if isinstance(told, str) and told in tokens:
+            return tokens[told]
+    for name in ("generation_config.json", "config.json"):
+        told = _json(folder / name).get("eos_token_id") if (folder / name).is_file() else None
+        told = told[0] if isinstance(told, list) and told else told
+        if isinstance(told, int):
+            return told
+    raise KeyError("eos_token")
+
+
+def _json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        SourceError: it cannot be read or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = "it is not there" if isinstance(error, FileNotFoundError) else f"{type(error).__name__}: {error}"
+        raise SourceError(str(path), "it must be a file of JSON", reason, "fetch the model's folder again") from error
