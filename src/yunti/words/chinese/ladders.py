@@ -3,6 +3,8 @@
 LADDERS = {
     # 思路
     "rung.constant": "对每一行给出同样的答案：各类别的占比或均值，任何模型都必须超过它。",
+    "rung.unigram": "只知道每个词元有多常见，不看前文：任何文本模型都必须胜过它。",
+    "rung.kneser_ney": "统计前几个词元之后出现过什么，没见过的情形退回到更短的前文。",
     "rung.linear": "给每个特征加权求和：分类用逻辑回归，数值用岭回归。",
     "rung.tree": "依次就某一列提一个问题，最后以所到叶结点中的常见情况作答。",
     "rung.svm": "以最大间隔划分类别，用高斯核，或直接在词特征上划分。",
@@ -21,6 +23,7 @@ LADDERS = {
     "purpose.tree": "生成决策树",
     "purpose.svm": "求出间隔",
     "purpose.boosting": "训练提升树",
+    "purpose.counts": "统计词元",
     "purpose.network": "训练神经网络",
     "unfit.kinds": "它需要以下类型之一的列：{kinds}，{last}；数据中没有",
     "unfit.no model": "没有给出预训练模型：请用 --pretrained FOLDER",

@@ -3,6 +3,8 @@
 LADDERS = {
     # ideas
     "rung.constant": "Gives every row the same answer: the classes' shares or the mean, which any model must beat.",
+    "rung.unigram": "Knows how frequent each token is, whatever stands before it: what any model of text must beat.",
+    "rung.kneser_ney": "Counts which tokens followed the last few ones, and falls back to fewer where they were never seen.",
     "rung.linear": "Weighs every feature and adds up: logistic regression for classes, ridge regression for values.",
     "rung.tree": "Asks one question about one column after another, and answers with what is usual in the leaf it "
     "ends in.",
@@ -24,6 +26,7 @@ LADDERS = {
     "purpose.tree": "for a tree",
     "purpose.svm": "for a margin",
     "purpose.boosting": "to boost trees",
+    "purpose.counts": "to count anything",
     "purpose.network": "to train a network",
     "unfit.kinds": "it reads {kinds:each} or {last:said} columns, and there is none",
     "unfit.no model": "no pretrained model was given: use --pretrained FOLDER",
