@@ -1,0 +1,197 @@
+"""The block of a decoder and what it is made of.
+
+Three functions say their own gradient. What PyTorch would derive from their formulas walks over the same numbers up to
+three times as often, and on a processor these walks, not products of matrices, are what a step can be relieved of.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+EPSILON = 1e-6
+
+
+class Slot(Protocol):
+    """Where a block leaves its keys and values for the tokens to come."""
+
+    def add(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Keep those of new tokens, shape (rows, steps, heads, width), and return those of all so far."""
+
+
+def normalised(tokens: Tensor) -> Tensor:
+    """Return x / √(mean(x²) + 10⁻⁶) over the last dimension (Zhang and Sennrich, 2019, RMSNorm, without its weights).
+
+    Example:
+        >>> normalised(torch.tensor([[3.0, 4.0]]))
+        tensor([[0.8485, 1.1314]])
+    """
+    made: Tensor = _Normalised.apply(tokens)
+    return made
+
+
+def turned(tokens: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    """Return vectors normalised and turned by their place: (a, b) becomes (a cos + b sin, b cos − a sin).
+
+    a and b are the halves of the vector. The product of two such vectors depends on how far apart they stand, not on
+    where. Sources: Su et al., 2021, RoFormer, arXiv 2104.09864; normalised queries and keys after Henry et al., 2020,
+    Query-key normalization for Transformers.
+
+    Args:
+        tokens: shape (rows, steps, heads, width), of even width.
+        cosines: shape (steps, 1, width), both halves alike.
+        sines: shape (steps, 1, width / 2).
+    """
+    made: Tensor = _Turned.apply(tokens, cosines, sines)
+    return made
+
+
+def squared_relu(hidden: Tensor) -> Tensor:
+    """Return max(x, 0)² (So et al., 2021, Primer, arXiv 2109.08668).
+
+    Example:
+        >>> squared_relu(torch.tensor([-1.0, 3.0]))
+        tensor([0., 9.])
+    """
+    made: Tensor = _SquaredRelu.apply(hidden)
+    return made
+
+
+def rotations(start: int, end: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return cosines (end − start, 1, width) and sines (end − start, 1, width / 2) of places from start to end.
+
+    Place p turns the i-th pair by p · 10000^(−2i / width); the cosines stand there once for each half.
+    """
+    rates = 10_000.0 ** (-torch.arange(0, width, 2, device=device, dtype=torch.float32) / width)
+    angles = torch.arange(start, end, device=device, dtype=torch.float32)[:, None, None] * rates
+    return torch.cat([angles, angles], dim=2).cos(), angles.sin()
+
+
+@final
+class DecoderBlock(nn.Module):
+    """Attention to earlier tokens and two layers, each added to what came in; both begin as nothing.
+
+    Queries, keys and values are one product of matrices. Several heads of queries may share one of keys and values
+    (Ainslie et al., 2023, GQA, arXiv 2305.13245).
+
+    Args:
+        width: numbers of a token.
+        heads: of queries; they share the width.
+        key_value_heads: of keys and values; a divisor of `heads`.
+        dropout: share of numbers hidden in both branches.
+    """
+
+    def __init__(self, width: int, heads: int, key_value_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.key_value_heads, self.head_width = heads, key_value_heads, width // heads
+        self.queries_keys_values = nn.Linear(width, (heads + 2 * key_value_heads) * self.head_width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.up = nn.Linear(width, 4 * width, bias=False)
+        self.down = nn.Linear(4 * width, width, bias=False)
+        self.dropout = nn.Dropout(dropout)
+        for layer in (self.queries_keys_values, self.up):
+            nn.init.uniform_(layer.weight, -((3 / width) ** 0.5), (3 / width) ** 0.5)
+        for layer in (self.out, self.down):
+            nn.init.zeros_(layer.weight)
+
+    def forward(
+        self, tokens: Tensor, places: tuple[Tensor, Tensor], mask: Tensor | None = None, slot: Slot | None = None
+    ) -> Tensor:
+        """Return shape (rows, steps, width).
+
+        Args:
+            tokens: shape (rows, steps, width).
+            places: what `rotations` gives for the steps.
+            mask: shape (rows, 1, steps, steps), true where a step may look at another; None for all before it.
+            slot: keeps keys and values, and holds those of earlier steps.
+        """
+        tokens = tokens + self.dropout(self.out(self._attended(normalised(tokens), places, mask, slot)))
+        return tokens + self.dropout(self.down(squared_relu(self.up(normalised(tokens)))))
+
+    def _attended(
+        self, tokens: Tensor, places: tuple[Tensor, Tensor], mask: Tensor | None, slot: Slot | None
+    ) -> Tensor:
+        parts = self.queries_keys_values(tokens).unflatten(-1, (-1, self.head_width))  # (rows, steps, heads, width)
+        turning, values = parts.split([self.heads + self.key_value_heads, self.key_value_heads], dim=2)
+        queries, keys = turned(turning, *places).split([self.heads, self.key_value_heads], dim=2)
+        if slot is not None:
+            keys, values = slot.add(keys, values)
+        looked = F.scaled_dot_product_attention(
+            queries.transpose(1, 2),
+            keys.transpose(1, 2).to(queries.dtype),
+            values.transpose(1, 2).to(queries.dtype),
+            attn_mask=mask,
+            is_causal=mask is None and queries.shape[1] > 1,
+            enable_gqa=self.heads != self.key_value_heads,
+        )
+        return looked.transpose(1, 2).flatten(2)
+
+
+@final
+class _Normalised(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor) -> Tensor:
+        made, size = _unit(tokens)
+        ctx.save_for_backward(made, size)
+        return made
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, slope: Tensor) -> Tensor:
+        made, size = ctx.saved_tensors
+        return _unit_slope(slope, made, size)
+
+
+@final
+class _Turned(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+        unit, size = _unit(tokens)
+        ctx.save_for_backward(unit, size, cosines, sines)
+        return _turn(unit, cosines, sines)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None]:
+        unit, size, cosines, sines = ctx.saved_tensors
+        return _unit_slope(_turn(slope, cosines, -sines), unit, size), None, None
+
+
+@final
+class _SquaredRelu(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor) -> Tensor:
+        made = hidden.relu().square_()
+        ctx.save_for_backward(made)  # the layer that follows keeps it as well: what came in need not be kept
+        return made
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, slope: Tensor) -> Tensor:
+        (made,) = ctx.saved_tensors
+        return made.sqrt().mul_(slope).mul_(2)
+
+
+def _unit(tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Return vectors of mean square 1 and what they were divided by."""
+    square = torch.linalg.vector_norm(tokens, dim=-1, keepdim=True, dtype=torch.float32).square_()
+    size = square.div_(tokens.shape[-1]).add_(EPSILON).sqrt_()
+    return (tokens / size).to(tokens.dtype), size
+
+
+def _unit_slope(slope: Tensor, unit: Tensor, size: Tensor) -> Tensor:
+    """Return the gradient by what was divided: (g − u · mean(g · u)) / size."""
+    along = (slope * unit).sum(dim=-1, keepdim=True).div_(unit.shape[-1])
+    return torch.addcmul(slope, unit, along, value=-1).div_(size)
+
+
+def _turn(unit: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    half = unit.shape[-1] // 2
+    made = unit * cosines  # halves are added in place: laying them side by side took twice as long
+    made[..., :half].addcmul_(unit[..., half:], sines)
+    made[..., half:].addcmul_(unit[..., :half], sines, value=-1)
+    return made.to(unit.dtype)
