@@ -34,19 +34,23 @@ def normalised(tokens: Tensor) -> Tensor:
     return made
 
 
-def turned(tokens: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """Return vectors normalised and turned by their place: (a, b) becomes (a cos + b sin, b cos − a sin).
+def turned(parts: Tensor, places: Tensor, key_value_heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return queries and keys, normalised and turned by their place, and values as they are.
 
-    a and b are the halves of the vector. The product of two such vectors depends on how far apart they stand, not on
-    where. Sources: Su et al., 2021, RoFormer, arXiv 2104.09864; normalised queries and keys after Henry et al., 2020,
-    Query-key normalization for Transformers.
+    Two neighbouring numbers of a vector are one complex number, and that is turned by an angle of its own for every
+    place: the product of two such vectors depends on how far apart they stand, not on where. Sources: Su et al., 2021,
+    RoFormer, arXiv 2104.09864; normalised queries and keys after Henry et al., 2020, Query-key normalization for
+    Transformers, arXiv 2010.04245.
 
     Args:
-        tokens: shape (rows, steps, heads, width), of even width.
-        cosines: shape (steps, 1, width), both halves alike.
-        sines: shape (steps, 1, width / 2).
+        parts: queries, keys and values side by side, shape (rows, steps, heads + 2 · key_value_heads, width).
+        places: what `rotations` gives for the steps.
+        key_value_heads: heads of keys, and of values.
+
+    Returns:
+        Shapes (rows, steps, heads, width), and twice (rows, steps, key_value_heads, width).
     """
-    made: Tensor = _Turned.apply(tokens, cosines, sines)
+    made: tuple[Tensor, Tensor, Tensor] = _Turned.apply(parts, places, key_value_heads)
     return made
 
 
@@ -61,14 +65,14 @@ def squared_relu(hidden: Tensor) -> Tensor:
     return made
 
 
-def rotations(start: int, end: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return cosines (end − start, 1, width) and sines (end − start, 1, width / 2) of places from start to end.
+def rotations(start: int, end: int, width: int, device: torch.device) -> Tensor:
+    """Return how vectors of this width are turned at the places from start to end, complex, (end − start, 1, width / 2).
 
-    Place p turns the i-th pair by p · 10000^(−2i / width); the cosines stand there once for each half.
+    Place p turns the i-th pair by p · 10000^(−2i / width), clockwise.
     """
     rates = 10_000.0 ** (-torch.arange(0, width, 2, device=device, dtype=torch.float32) / width)
-    angles = torch.arange(start, end, device=device, dtype=torch.float32)[:, None, None] * rates
-    return torch.cat([angles, angles], dim=2).cos(), angles.sin()
+    angles = torch.arange(start, end, device=device, dtype=torch.float32)[:, None, None] * -rates
+    return torch.polar(torch.ones_like(angles), angles)
 
 
 @final
@@ -99,7 +103,7 @@ class DecoderBlock(nn.Module):
             nn.init.zeros_(layer.weight)
 
     def forward(
-        self, tokens: Tensor, places: tuple[Tensor, Tensor], mask: Tensor | None = None, slot: Slot | None = None
+        self, tokens: Tensor, places: Tensor, mask: Tensor | None = None, slot: Slot | None = None
     ) -> Tensor:
         """Return shape (rows, steps, width).
 
@@ -113,17 +117,16 @@ class DecoderBlock(nn.Module):
         return tokens + self.dropout(self.down(squared_relu(self.up(normalised(tokens)))))
 
     def _attended(
-        self, tokens: Tensor, places: tuple[Tensor, Tensor], mask: Tensor | None, slot: Slot | None
+        self, tokens: Tensor, places: Tensor, mask: Tensor | None, slot: Slot | None
     ) -> Tensor:
         parts = self.queries_keys_values(tokens).unflatten(-1, (-1, self.head_width))  # (rows, steps, heads, width)
-        turning, values = parts.split([self.heads + self.key_value_heads, self.key_value_heads], dim=2)
-        queries, keys = turned(turning, *places).split([self.heads, self.key_value_heads], dim=2)
+        queries, keys, values = turned(parts, places, self.key_value_heads)
         if slot is not None:
             keys, values = slot.add(keys, values)
         looked = F.scaled_dot_product_attention(
             queries.transpose(1, 2),
-            keys.transpose(1, 2).to(queries.dtype),
-            values.transpose(1, 2).to(queries.dtype),
+            keys.transpose(1, 2),
+            values.transpose(1, 2),
             attn_mask=mask,
             is_causal=mask is None and queries.shape[1] > 1,
             enable_gqa=self.heads != self.key_value_heads,
@@ -135,63 +138,67 @@ class DecoderBlock(nn.Module):
 class _Normalised(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, tokens: Tensor) -> Tensor:
-        made, size = _unit(tokens)
-        ctx.save_for_backward(made, size)
+        made, factor = _unit(tokens)
+        ctx.save_for_backward(made, factor)
         return made
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, slope: Tensor) -> Tensor:
-        made, size = ctx.saved_tensors
-        return _unit_slope(slope, made, size)
+        made, factor = ctx.saved_tensors
+        along = (slope * made).sum(dim=-1, keepdim=True).div_(made.shape[-1])
+        return torch.addcmul(slope, made, along, value=-1).mul_(factor)
 
 
 @final
 class _Turned(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, tokens: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-        unit, size = _unit(tokens)
-        ctx.save_for_backward(unit, size, cosines, sines)
-        return _turn(unit, cosines, sines)
+    def forward(ctx: Any, parts: Tensor, places: Tensor, key_value_heads: int) -> tuple[Tensor, Tensor, Tensor]:
+        unit, factor = _unit(parts[:, :, :-key_value_heads].float())
+        made = torch.view_as_real(_pairs(unit) * places).flatten(-2).to(parts.dtype)
+        ctx.save_for_backward(unit, factor, places)
+        ctx.heads = key_value_heads
+        return made[:, :, :-key_value_heads], made[:, :, -key_value_heads:], parts[:, :, -key_value_heads:]
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None]:
-        unit, size, cosines, sines = ctx.saved_tensors
-        return _unit_slope(_turn(slope, cosines, -sines), unit, size), None, None
+    def backward(ctx: Any, queries: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, None, None]:
+        unit, factor, places = ctx.saved_tensors
+        heads = ctx.heads
+        slope = unit.new_empty(*unit.shape[:2], unit.shape[2] + heads, unit.shape[3])  # side by side, as they came in
+        slope[:, :, -heads:] = values
+        turning = slope[:, :, :-heads]
+        for part, given in ((turning[:, :, :-heads], queries), (turning[:, :, -heads:], keys)):
+            torch.mul(_pairs(given.float()), places.conj(), out=_pairs(part))
+        along = (turning * unit).sum(dim=-1, keepdim=True).div_(unit.shape[-1])
+        turning.addcmul_(unit, along, value=-1).mul_(factor)
+        return slope.to(values.dtype), None, None
 
 
 @final
 class _SquaredRelu(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor) -> Tensor:
-        made = hidden.relu().square_()
-        ctx.save_for_backward(made)  # the layer that follows keeps it as well: what came in need not be kept
-        return made
+        ctx.save_for_backward(hidden)
+        made = hidden.clamp_min(0)
+        return made.mul_(made)
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, slope: Tensor) -> Tensor:
-        (made,) = ctx.saved_tensors
-        return made.sqrt().mul_(slope).mul_(2)
+        (hidden,) = ctx.saved_tensors
+        return hidden.clamp_min(0).mul_(slope).mul_(2)
+
+
+def _pairs(vectors: Tensor) -> Tensor:
+    return torch.view_as_complex(vectors.unflatten(-1, (-1, 2)))
 
 
 def _unit(tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Return vectors of mean square 1 and what they were divided by."""
+    """Return vectors u of mean square 1 and the factor they were multiplied by.
+
+    From a gradient g by u follows (g − u · mean(g · u)) · factor by what was normalised.
+    """
     square = torch.linalg.vector_norm(tokens, dim=-1, keepdim=True, dtype=torch.float32).square_()
-    size = square.div_(tokens.shape[-1]).add_(EPSILON).sqrt_()
-    return (tokens / size).to(tokens.dtype), size
-
-
-def _unit_slope(slope: Tensor, unit: Tensor, size: Tensor) -> Tensor:
-    """Return the gradient by what was divided: (g − u · mean(g · u)) / size."""
-    along = (slope * unit).sum(dim=-1, keepdim=True).div_(unit.shape[-1])
-    return torch.addcmul(slope, unit, along, value=-1).div_(size)
-
-
-def _turn(unit: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    half = unit.shape[-1] // 2
-    made = unit * cosines  # halves are added in place: laying them side by side took twice as long
-    made[..., :half].addcmul_(unit[..., half:], sines)
-    made[..., half:].addcmul_(unit[..., :half], sines, value=-1)
-    return made.to(unit.dtype)
+    factor = square.div_(tokens.shape[-1]).add_(EPSILON).rsqrt_()
+    return (tokens * factor).to(tokens.dtype), factor

@@ -1,6 +1,7 @@
 """Decoders in the form that `transformers` reads and writes: `config.json` and `model.safetensors` of a nanochat model.
 
-That architecture is the one of `yunti.models.decoder` number by number, with queries, keys and values as three layers.
+That architecture is the one of `yunti.models.decoder`, with queries, keys and values as three layers, and the two
+numbers that are turned together half a head apart instead of side by side: rows of matrices are laid in another order.
 Nothing is imported from `transformers` for it. A folder that was written here is loaded there by
 `transformers.AutoModelForCausalLM.from_pretrained(folder)` and gives the same logits.
 """
@@ -135,7 +136,7 @@ def foreign_weights(decoder: Decoder) -> dict[str, Tensor]:
         there = f"model.layers.{block}."
         parts = state[f"blocks.{block}.queries_keys_values.weight"].split(sizes)
         for letter, part in zip("qkv", parts, strict=True):
-            found[f"{there}self_attn.{letter}_proj.weight"] = part
+            found[f"{there}self_attn.{letter}_proj.weight"] = part if letter == "v" else _halves(part, head)
         for name, foreign in _NAMES.items():
             found[f"{there}{foreign}.weight"] = state[f"blocks.{block}.{name}.weight"]
     return {name: each.detach().float().cpu().clone() for name, each in found.items()}
@@ -145,11 +146,23 @@ def own_weights(foreign: Mapping[str, Tensor], shape: DecoderShape) -> dict[str,
     """Return a decoder's state from weights under the names of `transformers`."""
     named: Callable[[str], Tensor] = lambda name: foreign[f"{name}.weight"].float()  # noqa: E731
     state = {"tokens.weight": named("model.embed_tokens")}
+    head = shape.width // shape.heads
     if not shape.tied:
         state["head.weight"] = named("lm_head")
     for block in range(shape.depth):
         there = f"model.layers.{block}."
-        parts = [named(f"{there}self_attn.{letter}_proj") for letter in "qkv"]
+        queries, keys, values = (named(f"{there}self_attn.{letter}_proj") for letter in "qkv")
+        parts = [_neighbours(queries, head), _neighbours(keys, head), values]
         state[f"blocks.{block}.queries_keys_values.weight"] = torch.cat(parts)
         state |= {f"blocks.{block}.{name}.weight": named(there + other) for name, other in _NAMES.items()}
     return state
+
+
+def _halves(weight: Tensor, head: int) -> Tensor:
+    """Lay the rows of every head so that of each pair the first stands in the first half, the second in the second."""
+    return weight.unflatten(0, (-1, head // 2, 2)).transpose(1, 2).flatten(0, 2)
+
+
+def _neighbours(weight: Tensor, head: int) -> Tensor:
+    """Undo `_halves`."""
+    return weight.unflatten(0, (-1, 2, head // 2)).transpose(1, 2).flatten(0, 2)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, final
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 IGNORED = -1  # a target that does not count, such as the question where only answers are learned
 
@@ -30,6 +31,9 @@ def token_loss(states: Tensor, weight: Tensor, targets: Tensor, cap: float = 0.0
         >>> token_loss(torch.zeros(2, 4), torch.ones(8, 4), torch.tensor([3, -1])).exp()
         tensor(8.0000)
     """
+    counted = targets != IGNORED
+    if not bool(counted.all()):
+        states, targets = states[counted], targets[counted]
     loss: Tensor = _TokenLoss.apply(states, weight, targets, cap)
     return loss
 
@@ -42,8 +46,9 @@ def token_losses(states: Tensor, weight: Tensor, targets: Tensor, cap: float = 0
     """
     losses = torch.zeros(len(targets), device=states.device)
     for part in _parts(states, weight):
-        losses[part] = _surprise(capped(_product(states[part], weight), cap), targets[part])[0]
-    return losses
+        logs = F.log_softmax(capped(_product(states[part], weight), cap), dim=1)
+        losses[part] = -logs.gather(1, targets[part].clamp(min=0)[:, None])[:, 0]
+    return losses.masked_fill_(targets == IGNORED, 0)
 
 
 def capped(logits: Tensor, cap: float) -> Tensor:
@@ -54,31 +59,40 @@ def capped(logits: Tensor, cap: float) -> Tensor:
 @final
 class _TokenLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, states: Tensor, weight: Tensor, targets: Tensor, cap: float) -> Tensor:
-        count = (targets != IGNORED).sum().clamp(min=1)
-        learns = any(ctx.needs_input_grad[:2])  # type: ignore[attr-defined]
-        states_slope = torch.empty_like(states) if learns else None
-        weight_slope = torch.zeros_like(weight) if learns else None
+    def forward(ctx: Any, states: Tensor, weight: Tensor, targets: Tensor, cap: float) -> Tensor:
+        learns = any(ctx.needs_input_grad[:2])
+        slopes = (torch.empty_like(states), torch.zeros_like(weight)) if learns else None
         loss = torch.zeros((), device=states.device)
         for part in _parts(states, weight):
             logits = capped(_product(states[part], weight), cap)
-            losses, total = _surprise(logits, targets[part])
-            loss += losses.sum()
-            if states_slope is not None and weight_slope is not None:
-                slope = _slope(logits, total, targets[part], cap).div_(count).to(states.dtype)
-                states_slope[part] = slope @ weight.to(slope.dtype)
-                if weight.dtype == slope.dtype:
-                    weight_slope.addmm_(slope.T, states[part])
-                else:
-                    weight_slope += slope.T @ states[part]
-        ctx.save_for_backward(*(each for each in (states_slope, weight_slope) if each is not None))
-        return loss / count
+            logs = F.log_softmax(logits, dim=1)
+            loss -= logs.gather(1, targets[part][:, None]).sum()
+            if slopes is not None:
+                slope = logs.exp_()  # of the summed loss by what stood before the cap: p − 1[target]
+                slope.scatter_add_(1, targets[part][:, None], slope.new_full((len(slope), 1), -1))
+                slope = slope.mul_(1 - (logits / cap).square()) if cap else slope
+                _add_slopes(slopes, slope.to(states.dtype), states, weight, part)
+        ctx.count = max(1, len(states))
+        ctx.save_for_backward(*(slopes or ()))
+        return loss / ctx.count
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, factor: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        share = factor / ctx.count
         states_slope, weight_slope = ctx.saved_tensors
-        return states_slope * factor, weight_slope * factor, None, None
+        return states_slope * share, weight_slope * share, None, None
+
+
+def _add_slopes(
+    slopes: tuple[Tensor, Tensor], slope: Tensor, states: Tensor, weight: Tensor, part: slice
+) -> None:
+    of_states, of_weight = slopes
+    of_states[part] = slope @ weight.to(slope.dtype)
+    if weight.dtype == slope.dtype:
+        of_weight.addmm_(slope.T, states[part])
+    else:
+        of_weight += slope.T @ states[part]
 
 
 def _parts(states: Tensor, weight: Tensor) -> list[slice]:
@@ -89,19 +103,3 @@ def _parts(states: Tensor, weight: Tensor) -> list[slice]:
 
 def _product(states: Tensor, weight: Tensor) -> Tensor:
     return (states @ weight.to(states.dtype).T).float()
-
-
-def _surprise(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return −ln p of each target, and ln Σ exp(logits), shape (tokens, 1)."""
-    total = logits.logsumexp(dim=1, keepdim=True)
-    right = logits.gather(1, targets.clamp(min=0)[:, None])
-    return (total - right)[:, 0].masked_fill_(targets == IGNORED, 0), total
-
-
-def _slope(logits: Tensor, total: Tensor, targets: Tensor, cap: float) -> Tensor:
-    """Return the gradient of the summed loss by what stood before the cap: p − 1[target]; it overwrites the logits."""
-    within = 1 - (logits / cap).square() if cap else None
-    slope = logits.sub_(total).exp_()
-    slope.scatter_add_(1, targets.clamp(min=0)[:, None], slope.new_full((len(targets), 1), -1))
-    slope.masked_fill_((targets == IGNORED)[:, None], 0)
-    return slope if within is None else slope.mul_(within)
