@@ -1,10 +1,11 @@
-"""Language models against the loop that people write: tokens a second, side by side in one process.
+"""Language models against the loop that people write: tokens a second, side by side in one run.
 
     python benchmarks/language_speed.py TEXT [--shapes small,baby,words] [--rounds 5] [--threads N]
 
 The peer is a loop in the manner of nanoGPT: LayerNorm, GELU, learned places, `scaled_dot_product_attention`, AdamW as
 PyTorch gives it, cross-entropy over all logits, batches stacked row by row. Both have the same shape and batch and no
-dropout, and take turns; a figure is the median over the rounds. Other questions, instead:
+dropout, and take turns; a figure is the median over the rounds, by the wall clock and by the time of the processors,
+which says more where other programs run too. Other questions, instead:
 
     --spent       where the time of a step goes, by operation
     --decode      seconds a token with and without the cache, by the length so far
@@ -14,10 +15,12 @@ dropout, and take turns; a figure is the median over the rounds. Other questions
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +29,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from yunti.models.decoder import Decoder, DecoderShape
+from yunti.models.decoder import Decoder
+from yunti.models.decoder_size import DecoderShape
 from yunti.models.recipe import Recipe
 from yunti.training.allocator import keep_freed_memory
 from yunti.training.optimisers import advance, clipped, optimisers_for, set_rate
@@ -48,6 +52,9 @@ SHAPES = {
     "baby": Shape(0, 384, 6, 6, 256, 8, 2),  # its smallest for a GPU, with an eighth of its batch
     "words": Shape(16384, 128, 4, 4, 128, 12, 3),
 }
+
+
+WHO = ("plain", "adamw", "muon")
 
 
 class PlainAttention(nn.Module):
@@ -96,10 +103,12 @@ class Plain(nn.Module):
         for block in self.h:
             x = block(x)
         logits = F.linear(self.ln_f(x), self.wte.weight)
-        return F.cross_entropy(logits.view(-1, logits.shape[-1]), wanted.view(-1), ignore_index=-1)
+        return F.cross_entropy(logits.view(-1, logits.shape[-1]), wanted.reshape(-1), ignore_index=-1)
 
 
-def plain_loop(shape: Shape, data: NDArray[np.uint16], rate: Callable[[int], float]) -> tuple[nn.Module, Iterator[None]]:
+def plain_loop(
+    shape: Shape, data: NDArray[np.uint16], rate: Callable[[int], float]
+) -> tuple[nn.Module, Iterator[None]]:
     module = Plain(shape)
     optimiser = torch.optim.AdamW(module.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=0.1)
 
@@ -129,9 +138,7 @@ def plain_loop(shape: Shape, data: NDArray[np.uint16], rate: Callable[[int], flo
 def own_loop(
     shape: Shape, data: NDArray[np.uint16], recipe: Recipe, factor: Callable[[int], float]
 ) -> tuple[nn.Module, Iterator[None]]:
-    module = Decoder(
-        DecoderShape(shape.vocabulary, shape.width, shape.depth, shape.heads, shape.heads, shape.context)
-    )
+    module = Decoder(DecoderShape(shape.vocabulary, shape.width, shape.depth, shape.heads, shape.heads, shape.context))
     optimisers = optimisers_for(module, recipe)
     parameters = list(module.parameters())
     reach = np.arange(shape.context + 1)
@@ -170,61 +177,67 @@ def sized(name: str, path: Path) -> tuple[Shape, NDArray[np.uint16], NDArray[np.
     return Shape(vocabulary, *list(vars(shape).values())[1:]), train, valid
 
 
-def loops(shape: Shape, train: NDArray[np.uint16]) -> dict[str, Iterator[None]]:
-    adamw, muon = Recipe(shape.batch, 1, 1e-3), Recipe(shape.batch, 1, 1e-3, optimiser="muon")
-    made = {"plain": plain_loop(shape, train, lambda _: 1e-3)[1]}
-    for name, recipe in (("adamw", adamw), ("muon", muon)):
-        made[name] = own_loop(shape, train, recipe, lambda _: 1.0)[1]
-    return made
+def loop(who: str, shape: Shape, train: NDArray[np.uint16]) -> Iterator[None]:
+    if who == "plain":
+        return plain_loop(shape, train, lambda _: 1e-3)[1]
+    keep_freed_memory()
+    torch.set_flush_denormal(True)
+    return own_loop(shape, train, Recipe(shape.batch, 1, 1e-3, optimiser=who), lambda _: 1.0)[1]
 
 
-def speeds(names: list[str], path: Path, rounds: int) -> None:
+def work(who: str, shape: Shape, train: NDArray[np.uint16], threads: int, line: Connection) -> None:
+    """Take as many steps as are asked for, and answer with the seconds they took: wall and processor."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    steps = loop(who, shape, train)
+    while count := line.recv():
+        began, worked = time.perf_counter(), time.process_time()
+        for _ in range(count):
+            next(steps)
+        line.send(((time.perf_counter() - began) / count, (time.process_time() - worked) / count))
+
+
+def speeds(names: list[str], path: Path, rounds: int, threads: int) -> None:
+    """Let the candidates take turns, each in a process of its own: what the allocator does holds for a whole one."""
+    context = multiprocessing.get_context("spawn")
     for name in names:
         shape, train, _ = sized(name, path)
-        torch.manual_seed(0)
-        made = loops(shape, train)
-        found: dict[str, list[float]] = {each: [] for each in made}
+        lines, found = {}, {who: [] for who in WHO}
+        for who in WHO:
+            lines[who], theirs = context.Pipe()
+            context.Process(target=work, args=(who, shape, train, threads, theirs), daemon=True).start()
         for number in range(rounds + 1):
-            for each, steps in made.items():
-                with flushing(each != "plain"):
-                    began = time.perf_counter()
-                    for _ in range(shape.steps if number else 3):
-                        next(steps)
-                    if number:
-                        found[each].append((time.perf_counter() - began) / shape.steps)
-        tokens = shape.batch * shape.context
-        for each, seconds in found.items():
-            ratio = statistics.median(a / b for a, b in zip(found["plain"], seconds, strict=True))
-            middle = statistics.median(seconds)
+            for who, line in lines.items():
+                line.send(shape.steps if number else 3)
+                took = line.recv()
+                if number:
+                    found[who].append(took)
+        for line in lines.values():
+            line.send(0)
+        for who, took in found.items():
+            wall, worked = (statistics.median(each) for each in zip(*took, strict=True))
+            ratios = [
+                statistics.median(a[clock] / b[clock] for a, b in zip(found["plain"], took, strict=True))
+                for clock in (0, 1)
+            ]
             print(
-                f"{name:6} {each:6} {1000 * middle:8.1f} ms a step {tokens / middle:9.0f} tokens/s"
-                f"  best {1000 * min(seconds):8.1f}  × plain {ratio:.2f}"
+                f"{name:6} {who:6} {1000 * wall:8.1f} ms a step, {1000 * worked:8.1f} of processors;"
+                f" {shape.batch * shape.context / wall:8.0f} tokens/s, × plain {ratios[0]:.2f}, {ratios[1]:.2f}",
+                flush=True,
             )
-
-
-class flushing:  # noqa: N801
-    """Numbers that are all but zero count as zero, as in the engine."""
-
-    def __init__(self, on: bool) -> None:
-        self.on = on
-
-    def __enter__(self) -> None:
-        torch.set_flush_denormal(self.on)
-
-    def __exit__(self, *_: object) -> None:
-        torch.set_flush_denormal(False)
 
 
 def spent(names: list[str], path: Path) -> None:
     for name in names:
         shape, train, _ = sized(name, path)
-        for each, steps in loops(shape, train).items():
+        for who in WHO:
+            steps = loop(who, shape, train)
             for _ in range(3):
                 next(steps)
             with torch.profiler.profile() as profile:
                 for _ in range(3):
                     next(steps)
-            print(name, each)
+            print(name, who)
             print(profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=18, max_name_column_width=45))
 
 
@@ -296,11 +309,11 @@ def main() -> None:
     parser.add_argument("--spent", action="store_true")
     parser.add_argument("--decode", action="store_true")
     parser.add_argument("--until", type=float)
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=1000, help="planned with --until")
     parser.add_argument("--rate", type=float, default=3e-3)
     given = parser.parse_args()
-    if given.threads:
-        torch.set_num_threads(given.threads)
+    threads = given.threads or torch.get_num_threads()
+    torch.set_num_threads(threads)
     if given.spent:
         keep_freed_memory()
         spent(given.shapes.split(","), given.text)
@@ -311,7 +324,7 @@ def main() -> None:
         keep_freed_memory()
         until(given.until, given.text, given.steps, given.rate)
     else:
-        speeds(given.shapes.split(","), given.text, given.rounds)
+        speeds(given.shapes.split(","), given.text, given.rounds, threads)
 
 
 if __name__ == "__main__":

@@ -2,63 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
-from yunti.errors import OptionError
 from yunti.models.decoder_layers import DecoderBlock, normalised, rotations
+from yunti.models.decoder_size import DecoderShape
 from yunti.models.token_module import Reading, TokenModule
 
 _FIRST_ROOM = 64  # tokens that a new cache has room for
 
 
 @final
-@dataclass(frozen=True)
-class DecoderShape:
-    """All that a decoder is made with.
-
-    Args:
-        vocabulary: number of tokens there are.
-        width: numbers of a token.
-        depth: number of blocks.
-        heads: of queries; the width is divided among them, an even number each.
-        key_value_heads: of keys and values; a divisor of `heads`.
-        context: most tokens that are looked at together.
-        tied: whether the embedding is the head as well.
-        dropout: share of numbers hidden while training.
-        cap: c, where the logits z are c · tanh(z / c); 0 for none.
-    """
-
-    vocabulary: int
-    width: int
-    depth: int
-    heads: int
-    key_value_heads: int
-    context: int
-    tied: bool = True
-    dropout: float = 0.0
-    cap: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, whole, part in (
-            ("width", self.width, 2 * self.heads),
-            ("heads", self.heads, self.key_value_heads),
-        ):
-            if whole % part:
-                raise OptionError(
-                    f"model.{name}", f"it must be a multiple of {part}", f"it is {whole}", f"choose {whole // part * part or part}"
-                )
-
-
-@final
 class Decoder(TokenModule):
     """Decoder-only Transformer with normalised queries and keys that are turned by their place.
 
-    What is given up of the first such network (Radford et al., 2019, GPT-2), and why: weights of norms and biases, which
-    change nothing that is measured; learned places, which end with the context; GELU, which costs more than max(x, 0)².
+    What is given up of the first such network (Radford et al., 2019, GPT-2): biases and the weights of norms, without
+    which it learns as well; learned places, which end with the context; GELU, which max(x, 0)² does better than.
     After Jordan et al., 2024, modded-nanogpt, and Karpathy, 2025, nanochat, whose `transformers` form it equals
     (`yunti.models.exchange`).
 
@@ -102,7 +63,7 @@ class Decoder(TokenModule):
             tokens: shape (rows, steps).
             documents: shape (rows, steps), a number for each token; a token knows only of those of its own number.
         """
-        places = rotations(0, tokens.shape[1], self.shape.width // self.shape.heads, tokens.device)
+        places = rotations(0, tokens.shape[1], self.shape.head_width, tokens.device)
         mask = None if documents is None else own_document(documents)
         states = self.dropout(normalised(self.tokens(tokens)))
         for block in self.blocks:
@@ -115,7 +76,7 @@ class Decoder(TokenModule):
 
     def read(self, tokens: Tensor, kept: Cache, start: int) -> Tensor:
         """Return the logits after tokens that stand behind `start` others, shape (rows, vocabulary)."""
-        places = rotations(start, start + tokens.shape[1], self.shape.width // self.shape.heads, tokens.device)
+        places = rotations(start, start + tokens.shape[1], self.shape.head_width, tokens.device)
         states = normalised(self.tokens(tokens))
         for block, room in zip(self.blocks, kept.rooms, strict=True):
             states = block(states, places, None, room)

@@ -30,7 +30,7 @@ def normalised(tokens: Tensor) -> Tensor:
         >>> normalised(torch.tensor([[3.0, 4.0]]))
         tensor([[0.8485, 1.1314]])
     """
-    made: Tensor = _Normalised.apply(tokens)
+    made: Tensor = _Normalised.apply(tokens)  # type: ignore[no-untyped-call]
     return made
 
 
@@ -50,7 +50,7 @@ def turned(parts: Tensor, places: Tensor, key_value_heads: int) -> tuple[Tensor,
     Returns:
         Shapes (rows, steps, heads, width), and twice (rows, steps, key_value_heads, width).
     """
-    made: tuple[Tensor, Tensor, Tensor] = _Turned.apply(parts, places, key_value_heads)
+    made: tuple[Tensor, Tensor, Tensor] = _Turned.apply(parts, places, key_value_heads)  # type: ignore[no-untyped-call]
     return made
 
 
@@ -61,12 +61,12 @@ def squared_relu(hidden: Tensor) -> Tensor:
         >>> squared_relu(torch.tensor([-1.0, 3.0]))
         tensor([0., 9.])
     """
-    made: Tensor = _SquaredRelu.apply(hidden)
+    made: Tensor = _SquaredRelu.apply(hidden)  # type: ignore[no-untyped-call]
     return made
 
 
 def rotations(start: int, end: int, width: int, device: torch.device) -> Tensor:
-    """Return how vectors of this width are turned at the places from start to end, complex, (end − start, 1, width / 2).
+    """Return how vectors are turned at the places from start to end, complex numbers, (end − start, 1, width / 2).
 
     Place p turns the i-th pair by p · 10000^(−2i / width), clockwise.
     """
@@ -102,9 +102,7 @@ class DecoderBlock(nn.Module):
         for layer in (self.out, self.down):
             nn.init.zeros_(layer.weight)
 
-    def forward(
-        self, tokens: Tensor, places: Tensor, mask: Tensor | None = None, slot: Slot | None = None
-    ) -> Tensor:
+    def forward(self, tokens: Tensor, places: Tensor, mask: Tensor | None = None, slot: Slot | None = None) -> Tensor:
         """Return shape (rows, steps, width).
 
         Args:
@@ -116,9 +114,7 @@ class DecoderBlock(nn.Module):
         tokens = tokens + self.dropout(self.out(self._attended(normalised(tokens), places, mask, slot)))
         return tokens + self.dropout(self.down(squared_relu(self.up(normalised(tokens)))))
 
-    def _attended(
-        self, tokens: Tensor, places: Tensor, mask: Tensor | None, slot: Slot | None
-    ) -> Tensor:
+    def _attended(self, tokens: Tensor, places: Tensor, mask: Tensor | None, slot: Slot | None) -> Tensor:
         parts = self.queries_keys_values(tokens).unflatten(-1, (-1, self.head_width))  # (rows, steps, heads, width)
         queries, keys, values = turned(parts, places, self.key_value_heads)
         if slot is not None:
@@ -143,7 +139,7 @@ class _Normalised(torch.autograd.Function):
         return made
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> Tensor:
         made, factor = ctx.saved_tensors
         along = (slope * made).sum(dim=-1, keepdim=True).div_(made.shape[-1])
@@ -154,14 +150,14 @@ class _Normalised(torch.autograd.Function):
 class _Turned(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, parts: Tensor, places: Tensor, key_value_heads: int) -> tuple[Tensor, Tensor, Tensor]:
-        unit, factor = _unit(parts[:, :, :-key_value_heads].float())
+        unit, factor = _unit(_exact(parts[:, :, :-key_value_heads]))
         made = torch.view_as_real(_pairs(unit) * places).flatten(-2).to(parts.dtype)
         ctx.save_for_backward(unit, factor, places)
         ctx.heads = key_value_heads
         return made[:, :, :-key_value_heads], made[:, :, -key_value_heads:], parts[:, :, -key_value_heads:]
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, queries: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, None, None]:
         unit, factor, places = ctx.saved_tensors
         heads = ctx.heads
@@ -169,7 +165,7 @@ class _Turned(torch.autograd.Function):
         slope[:, :, -heads:] = values
         turning = slope[:, :, :-heads]
         for part, given in ((turning[:, :, :-heads], queries), (turning[:, :, -heads:], keys)):
-            torch.mul(_pairs(given.float()), places.conj(), out=_pairs(part))
+            torch.mul(_pairs(_exact(given)), places.conj(), out=_pairs(part))
         along = (turning * unit).sum(dim=-1, keepdim=True).div_(unit.shape[-1])
         turning.addcmul_(unit, along, value=-1).mul_(factor)
         return slope.to(values.dtype), None, None
@@ -184,14 +180,22 @@ class _SquaredRelu(torch.autograd.Function):
         return made.mul_(made)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> Tensor:
         (hidden,) = ctx.saved_tensors
         return hidden.clamp_min(0).mul_(slope).mul_(2)
 
 
+def _exact_type(tokens: Tensor) -> torch.dtype:
+    return torch.promote_types(tokens.dtype, torch.float32)
+
+
+def _exact(tokens: Tensor) -> Tensor:
+    return tokens.to(_exact_type(tokens))
+
+
 def _pairs(vectors: Tensor) -> Tensor:
-    return torch.view_as_complex(vectors.unflatten(-1, (-1, 2)))
+    return torch.view_as_complex(vectors.view(*vectors.shape[:-1], -1, 2))
 
 
 def _unit(tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -199,6 +203,6 @@ def _unit(tokens: Tensor) -> tuple[Tensor, Tensor]:
 
     From a gradient g by u follows (g − u · mean(g · u)) · factor by what was normalised.
     """
-    square = torch.linalg.vector_norm(tokens, dim=-1, keepdim=True, dtype=torch.float32).square_()
+    square = torch.linalg.vector_norm(tokens, dim=-1, keepdim=True, dtype=_exact_type(tokens)).square_()
     factor = square.div_(tokens.shape[-1]).add_(EPSILON).rsqrt_()
     return (tokens * factor).to(tokens.dtype), factor

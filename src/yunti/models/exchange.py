@@ -18,8 +18,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from yunti.errors import SourceError
-from yunti.models.decoder import Decoder, DecoderShape
+from yunti.models.decoder import Decoder
 from yunti.models.decoder_layers import EPSILON
+from yunti.models.decoder_size import DecoderShape
 
 _ROTATION = {"rope_type": "default", "rope_theta": 10_000.0}
 _NAMES = {"out": "self_attn.o_proj", "up": "mlp.fc1", "down": "mlp.fc2"}  # of layers that are alike on both sides
@@ -118,7 +119,7 @@ def shape_of(told: Mapping[str, Any], where: str) -> DecoderShape:
         wanted = configuration(shape)[name]
         if told.get(name, wanted) != wanted:
             raise SourceError(
-                where, f"{name} must be {wanted!r}", f"it is {told[name]!r}", "give a model whose logits can be equalled"
+                where, f"{name} must be {wanted!r}", f"it is {told[name]!r}", "give a model that can be equalled"
             )  # fmt: skip
     return shape
 
@@ -126,7 +127,7 @@ def shape_of(told: Mapping[str, Any], where: str) -> DecoderShape:
 def foreign_weights(decoder: Decoder) -> dict[str, Tensor]:
     """Return a decoder's weights under the names of `transformers`."""
     shape = decoder.shape
-    head = shape.width // shape.heads
+    head = shape.head_width
     sizes = [shape.width, shape.key_value_heads * head, shape.key_value_heads * head]
     found: dict[str, Tensor] = {"model.embed_tokens.weight": decoder.tokens.weight}
     if decoder.head is not None:
@@ -146,7 +147,7 @@ def own_weights(foreign: Mapping[str, Tensor], shape: DecoderShape) -> dict[str,
     """Return a decoder's state from weights under the names of `transformers`."""
     named: Callable[[str], Tensor] = lambda name: foreign[f"{name}.weight"].float()  # noqa: E731
     state = {"tokens.weight": named("model.embed_tokens")}
-    head = shape.width // shape.heads
+    head = shape.head_width
     if not shape.tied:
         state["head.weight"] = named("lm_head")
     for block in range(shape.depth):
@@ -160,9 +161,9 @@ def own_weights(foreign: Mapping[str, Tensor], shape: DecoderShape) -> dict[str,
 
 def _halves(weight: Tensor, head: int) -> Tensor:
     """Lay the rows of every head so that of each pair the first stands in the first half, the second in the second."""
-    return weight.unflatten(0, (-1, head // 2, 2)).transpose(1, 2).flatten(0, 2)
+    return weight.view(-1, head // 2, 2, weight.shape[1]).transpose(1, 2).flatten(0, 2)
 
 
 def _neighbours(weight: Tensor, head: int) -> Tensor:
     """Undo `_halves`."""
-    return weight.unflatten(0, (-1, 2, head // 2)).transpose(1, 2).flatten(0, 2)
+    return weight.view(-1, 2, head // 2, weight.shape[1]).transpose(1, 2).flatten(0, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import final
 
 import torch
@@ -61,9 +62,7 @@ class LstmLanguage(TokenModule):
         super().__init__(shape.vocabulary, shape.width)
         self.shape = shape
         widths = [shape.width, *[shape.hidden] * (shape.layers - 1), shape.width]
-        self.layers = nn.ModuleList(
-            nn.LSTM(before, after, batch_first=True) for before, after in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(nn.LSTM(before, after, batch_first=True) for before, after in pairwise(widths))
         for layer in self.layers:
             assert isinstance(layer, nn.LSTM)
             remember(layer)
@@ -100,12 +99,16 @@ class LstmLanguage(TokenModule):
         """
         steps, end = self._hidden(self.tokens(tokens)), []
         for place, layer in enumerate(self.layers):
-            weights = [layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0]
-            weights[1] = F.dropout(weights[1], self.shape.weight_dropout, self.training)
-            zeros = steps.new_zeros(1, len(steps), layer.hidden_size)
+            weights = [
+                layer.get_parameter(name) for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+            ]
+            recurrent = F.dropout(weights[1], self.shape.weight_dropout, self.training)
+            zeros = steps.new_zeros(1, len(steps), weights[1].shape[1])
             before = (zeros, zeros) if memory is None else memory[place]
             # the same call as in nn.LSTM, whose own weights cannot be hidden
-            steps, *after = torch.lstm(steps, before, weights, True, 1, 0.0, self.training, False, True)
+            steps, *after = torch.lstm(
+                steps, before, [weights[0], recurrent, *weights[2:]], True, 1, 0.0, self.training, False, True
+            )
             steps = self._hidden(steps)
             end.append((after[0], after[1]))
         return steps, end

@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 IGNORED = -1  # a target that does not count, such as the question where only answers are learned
 
-_ROOM = {"cpu": 1 << 18, "cuda": 1 << 26}  # logits at once: what a processor's second cache holds; a launch's worth
+_ROOM, _ROOM_OF_GPU = 1 << 18, 1 << 26  # logits at once: what a processor's second cache holds; a launch's worth
 
 
 def token_loss(states: Tensor, weight: Tensor, targets: Tensor, cap: float = 0.0) -> Tensor:
@@ -34,7 +34,7 @@ def token_loss(states: Tensor, weight: Tensor, targets: Tensor, cap: float = 0.0
     counted = targets != IGNORED
     if not bool(counted.all()):
         states, targets = states[counted], targets[counted]
-    loss: Tensor = _TokenLoss.apply(states, weight, targets, cap)
+    loss: Tensor = _TokenLoss.apply(states, weight, targets, cap)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -77,16 +77,14 @@ class _TokenLoss(torch.autograd.Function):
         return loss / ctx.count
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, factor: Tensor) -> tuple[Tensor, Tensor, None, None]:
         share = factor / ctx.count
         states_slope, weight_slope = ctx.saved_tensors
         return states_slope * share, weight_slope * share, None, None
 
 
-def _add_slopes(
-    slopes: tuple[Tensor, Tensor], slope: Tensor, states: Tensor, weight: Tensor, part: slice
-) -> None:
+def _add_slopes(slopes: tuple[Tensor, Tensor], slope: Tensor, states: Tensor, weight: Tensor, part: slice) -> None:
     of_states, of_weight = slopes
     of_states[part] = slope @ weight.to(slope.dtype)
     if weight.dtype == slope.dtype:
@@ -96,8 +94,7 @@ def _add_slopes(
 
 
 def _parts(states: Tensor, weight: Tensor) -> list[slice]:
-    room = _ROOM.get(states.device.type, _ROOM["cuda"])
-    size = max(16, room // len(weight))
+    size = max(16, (_ROOM if states.device.type == "cpu" else _ROOM_OF_GPU) // len(weight))
     return [slice(start, start + size) for start in range(0, len(states), size)]
 
 

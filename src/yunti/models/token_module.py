@@ -69,7 +69,6 @@ class TokenModule(nn.Module, ABC):
     def begin(self, tokens: Tensor) -> Reading:
         """Read the start of texts that are to be written on, shape (rows, steps), with at least one step."""
 
-    @final
     def forward(self, batch: Batch) -> Tensor:
         """Return logits, shape (rows, steps, vocabulary).
 
