@@ -39,7 +39,7 @@ class Memory(Part):
         self.dropout = nn.Dropout(dropout)
         self.attention = nn.Linear(2 * width, 1, bias=False)
         for layer in (*self.forwards, *self.backwards):
-            _remember(layer)
+            remember(layer)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return shape (rows, width)."""
@@ -76,7 +76,7 @@ def _turn(steps: Tensor, order: Tensor) -> Tensor:
     return steps.gather(1, order.expand(-1, -1, steps.shape[2]))
 
 
-def _remember(layer: nn.LSTM) -> None:
+def remember(layer: nn.LSTM) -> None:
     """Begin with an open forget gate (Jozefowicz et al., 2015) and orthogonal recurrence (Saxe et al., 2014)."""
     width = layer.hidden_size
     with torch.no_grad():

@@ -240,15 +240,26 @@ class Muon(Optimizer):
 def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
     """Return the matrix with its singular values brought near 1 (between about 0.7 and 1.2), shape kept.
 
+    A step is X ← P X with P = a I + b G + c G², G = X Xᵀ. All P are polynomials of the first G and commute, so that
+    G ← P G P, and X need only be multiplied once, by the product of all P: for a matrix four times as wide as it is
+    high this takes half the time, with the same result.
+
     Args:
         matrix: shape (a, b).
         steps: Newton–Schulz steps with the quintic of Jordan et al., 2024.
     """
     first, second, third = _COEFFICIENTS
     tall = matrix.shape[0] > matrix.shape[1]
-    result = matrix.T if tall else matrix
-    result = result / (result.norm() + 1e-7)
-    for _ in range(steps):
-        gram = result @ result.T
-        result = first * result + (second * gram + third * gram @ gram) @ result
+    wide = matrix.T if tall else matrix
+    wide = wide / (wide.norm() + 1e-7)
+    gram = wide @ wide.T
+    share, product = 1.0, torch.zeros_like(gram)  # of all P so far: share · I + product
+    for step in range(steps):
+        inner = torch.addmm(gram, gram, gram, beta=second, alpha=third)  # P without a I
+        product = torch.addmm(first * product + share * inner, inner, product) if step else inner
+        share *= first
+        if step < steps - 1:
+            half = torch.addmm(gram, inner, gram, beta=first)
+            gram = torch.addmm(half, half, inner, beta=first)
+    result = torch.addmm(wide, product, wide, beta=share)
     return result.T if tall else result

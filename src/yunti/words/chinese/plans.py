@@ -61,6 +61,14 @@ PLANS = {
     "steps.fewer": "适合这些数据的是 {epochs} 轮，时间只够 {seen} 轮",
     "steps.again": "与之前效果最好时的步数相同",
     "dial.narrower": "若用完整宽度，时间只够训练方案的 {share}",
+    # 解码器的尺寸由何而来
+    "decoder.width": "每个模块 {block}",
+    "decoder.heads": "每个宽 {width}",
+    "decoder.context": "随深度增长，但不超过训练文本的六十四分之一",
+    "decoder.tied": "单独的输出层相当于各模块的 {share}；不超过 10% 时才值得",
+    "decoder.dropout": "训练文本的每个词元对应 {per_token} 个参数",
+    "decoder.shared": "两个查询头共用一个键值头：生成时内存减半",
+    "decoder.cap": "低精度下使 logits 保持较小；从 {depth} 个模块起",
     # 网络怎样运行
     "run.found rate": "第一次训练中找到的最佳值",
     "run.rates": "各学习率训练 {steps} 步后的损失：{losses}",

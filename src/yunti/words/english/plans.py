@@ -70,6 +70,14 @@ PLANS = {
     "steps.fewer": "the time holds {seen:.1f} of the {epochs:g} epochs that suit this data",
     "steps.again": "as many as were best before",
     "dial.narrower": "at full size the time would hold {share:.1%} of the recipe",
+    # how a decoder gets its size
+    "decoder.width": "{block:d} for every block",
+    "decoder.heads": "each {width:d} wide",
+    "decoder.context": "grows with the depth, and never beyond a 64th of the training texts",
+    "decoder.tied": "a head of its own would be {share:.0%} of the blocks; up to 10% it is worth that",
+    "decoder.dropout": "there are {per_token:.2g} parameters for every token of the training texts",
+    "decoder.shared": "two heads of queries share one of keys and values: half the memory while writing",
+    "decoder.cap": "keeps logits small in low precision; from {depth:d} blocks on",
     # how a network is run
     "run.found rate": "found best in the first training",
     "run.rates": "loss after {steps:d} steps at each rate: {losses}",
