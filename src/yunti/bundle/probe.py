@@ -29,10 +29,10 @@ def write_probe(where: str, table: Table, expected: NDArray[Any], folder: Path) 
     """
     arrays: Arrays = {EXPECTED: expected}
     columns = []
-    for place, (name, column) in enumerate(table.columns.items()):
-        stored, facts = _take_apart(column.take(np.arange(len(table))))
+    for place, name in enumerate(table.columns):
+        stored, facts = _take_apart(table[name].take(np.arange(len(table))))
         arrays |= {f"{place}.{key}": value for key, value in stored.items()}
-        columns.append({"name": name, "storage": type(column).__name__, **facts})
+        columns.append({"name": name, "storage": type(table[name]).__name__, **facts})
     (folder / "probe").mkdir(exist_ok=True)
     write_arrays(where, arrays, folder / PROBE_ROWS)
     write_json(where, columns, folder / PROBE_COLUMNS)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from yunti.data.scaling import Scaler, quantile_edges
 from yunti.data.spectrogram import log_mel
-from yunti.data.table import Categories, Images, Ragged, Table, Texts
+from yunti.data.table import Categories, Images, Packed, Ragged, Table, Texts
 from yunti.data.tokens import Tokeniser, lengths_percentile
 from yunti.specs import ColumnSpec
 
-Encoded = Mapping[str, Union[NDArray[Any], Ragged]]  # noqa: UP007  (a runtime alias that beartype can read)
+Encoded = Mapping[str, Union[NDArray[Any], Ragged, Packed]]  # noqa: UP007  (a runtime alias that beartype can read)
 StreamKind = Literal["text", "image", "audio", "sequence", "features"]
 
 _SAMPLE = 10_000  # rows that statistics of pictures, sounds and sequences are taken from: rows stand in random order

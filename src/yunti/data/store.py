@@ -41,14 +41,14 @@ class StoredColumns(Mapping[str, Column]):
     """
 
     def __init__(self, folder: Path, stored: tuple[Stored, ...], rows: slice, *, stay_open: bool) -> None:
-        self._folder, self._rows, self._stay_open = folder, rows, stay_open
+        self.folder, self._rows, self._stay_open = folder, rows, stay_open
         self._stored = {each.name: each for each in stored}
         self._open: dict[str, Column] = {}
 
     def __getitem__(self, name: str) -> Column:
         if name in self._open:
             return self._open[name]
-        column = open_column(self._folder, self._stored[name]).take(self._rows)
+        column = open_column(self.folder, self._stored[name]).take(self._rows)
         if self._stay_open:
             self._open[name] = column
         return column

@@ -1,14 +1,15 @@
 """A `Table`: named columns of typed values, in memory or memory-mapped, never Python objects a row.
 
 Five storages carry all kinds: `Numbers` (number, flag, time), `Categories` (category, id), `Texts` (text),
-`Images` (image) and `Ragged` (audio, sequence).
+`Images` (image) and `Ragged` (audio, sequence). A sixth, `Packed`, holds what a language model learns from: windows of
+tokens that were cut from texts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Union, final
+from typing import Any, Protocol, Union, final
 
 import numpy as np
 import pyarrow as pa
@@ -162,6 +163,45 @@ class Ragged:
         return np.asarray(values, dtype=np.float32) * scale
 
 
+class Source(Protocol):
+    """Where the rows of a packed column come from."""
+
+    def __len__(self) -> int: ...
+
+    def arrays(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Return the arrays of some rows by the ends of their names; "" is the main one."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """Rows that are put together only when they are asked for, from a file that memory need not hold.
+
+    Args:
+        source: where they come from.
+        rows: shape (rows,), int64; which of the source's.
+    """
+
+    source: Source
+    rows: NDArray[np.int64]
+
+    @staticmethod
+    def all(source: Source) -> Packed:
+        """Return all rows of a source."""
+        return Packed(source, np.arange(len(source), dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, rows: Rows) -> Packed:
+        """Return these rows."""
+        return Packed(self.source, self.rows[rows])
+
+    def arrays(self, rows: Rows) -> dict[str, NDArray[Any]]:
+        """Return the arrays of some rows."""
+        return self.source.arrays(self.rows[rows])
+
+
 Column = Union[Numbers, Categories, Texts, Images, Ragged]  # noqa: UP007  (a runtime alias that beartype can read)
 
 
@@ -176,13 +216,21 @@ class Table:
         (2, 1)
     """
 
-    columns: Mapping[str, Column]
+    columns: Mapping[str, Column | Packed]
 
     def __len__(self) -> int:
         return next((len(column) for column in self.columns.values()), 0)
 
     def __getitem__(self, name: str) -> Column:
-        return self.columns[name]
+        column = self.columns[name]
+        assert not isinstance(column, Packed)
+        return column
+
+    def packed(self, name: str) -> Packed:
+        """Return a column that is put together row by row."""
+        column = self.columns[name]
+        assert isinstance(column, Packed)
+        return column
 
     def take(self, rows: Rows) -> Table:
         """Return these rows of every column."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from yunti.data.encode import Encoded, Stream
-from yunti.data.table import Examples, Ragged, Table
+from yunti.data.table import Examples, Packed, Ragged, Table
 from yunti.errors import RungError
 from yunti.models.contract import Model, Parts, Size
 from yunti.models.objective import Answers, Objective, Target
@@ -203,8 +203,8 @@ class Network(Model):
         return self.reader.encode(table)
 
     def row_bytes(self, table: Table) -> float:
-        """Return the bytes of a row as it is encoded."""
-        values = self.encode(table).values()
+        """Return the bytes of a row as it is encoded; rows that stay in their file take none."""
+        values = [each for each in self.encode(table).values() if not isinstance(each, Packed)]
         return sum((each.values if isinstance(each, Ragged) else each).nbytes for each in values) / max(1, len(table))
 
     def batch(self, encoded: Encoded, rows: NDArray[np.int64]) -> Batch:
@@ -214,6 +214,8 @@ class Network(Model):
             if isinstance(values, Ragged):
                 padded, mask = pad(values, rows)
                 batch[name], batch[f"{name}.mask"] = torch.from_numpy(padded), torch.from_numpy(mask)
+            elif isinstance(values, Packed):
+                batch |= {name + end: torch.from_numpy(part) for end, part in values.arrays(rows).items()}
             else:
                 batch[name] = torch.from_numpy(values[rows])
         return moved(batch, self.spec.device)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from yunti.data.encode import Encoded
-from yunti.data.table import Ragged
+from yunti.data.table import Packed, Ragged
 from yunti.models.layers import Batch
 from yunti.models.network import Network, moved, row_count, row_lengths
 from yunti.models.objective import Mixed, Target
@@ -76,8 +76,8 @@ class Feed:
         self._batches = Batches(self.rows, recipe.batch, row_lengths(encoded), network.spec.seed, name)
         seed = seed_for(network.spec.seed, name, "augment", str(group.place.rank))
         self.random = torch.Generator().manual_seed(seed)
-        self._ragged = {key: values for key, values in encoded.items() if isinstance(values, Ragged)}
-        dense = {key: values for key, values in encoded.items() if not isinstance(values, Ragged)}
+        self._ragged = {key: values for key, values in encoded.items() if isinstance(values, Ragged | Packed)}
+        dense = {key: values for key, values in encoded.items() if not isinstance(values, Ragged | Packed)}
         self._dense, self._home = _resident(dense, network.spec.device)
         self._target = torch.from_numpy(target).to(self._home)
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from yunti.data.encode import Encoded
-from yunti.data.table import Examples, Ragged
+from yunti.data.table import Examples, Packed, Ragged
 from yunti.devices import Place, place_of
 from yunti.errors import RungError
 from yunti.models.contract import Size, Watch
@@ -334,7 +334,8 @@ def _key(network: Network, train: Examples, valid: Examples, again: Again | None
         state.update(np.ascontiguousarray(examples.target).tobytes())
         for name, values in sorted(network.encode(examples.table.take(slice(0, _KNOWN_BY))).items()):
             state.update(name.encode())
-            state.update(np.ascontiguousarray(values.values if isinstance(values, Ragged) else values).tobytes())
+            some = values.arrays(slice(None))[""] if isinstance(values, Packed) else values
+            state.update(np.ascontiguousarray(some.values if isinstance(some, Ragged) else some).tobytes())
     return state.hexdigest()
 
 

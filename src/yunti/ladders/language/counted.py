@@ -5,20 +5,20 @@ from __future__ import annotations
 import tempfile
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, Final, cast, final
+from typing import Any, Final, final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from yunti.data.lengths import lengths_of
-from yunti.data.table import Examples, Table, Texts
+from yunti.data.table import Examples, Table
 from yunti.data.token_file import TokenFile, write_tokens
 from yunti.data.tokenisers import CoderState, TextCoder, fit_coder, restore_coder, suggest
 from yunti.devices import available_bytes
 from yunti.errors import RungError
 from yunti.ladders.rung import too_little
 from yunti.models.contract import Estimator, Parts, Size, Watch
+from yunti.models.costs import costs, texts_of
 from yunti.models.generation import Writing
 from yunti.models.ngrams import Limits, NgramModel
 from yunti.seeds import seed_for
@@ -155,18 +155,6 @@ class _Counting(Writing):
 
 
 _LONGEST: Final = 64  # tokens of a context: more than any order
-
-
-def texts_of(spec: Spec, table: Table) -> pa.LargeStringArray:
-    """Return the texts of the column that a spec speaks of."""
-    (column,) = spec.of_kind("text")
-    return cast(Texts, table[column.name]).values
-
-
-def costs(nats: NDArray[Any], tokens: NDArray[Any], texts: pa.LargeStringArray) -> NDArray[np.float64]:
-    """Put together what predictions of language are made of, see `yunti.tasks.language`."""
-    octets, characters, words = lengths_of(texts).T
-    return np.column_stack([nats, octets, characters, tokens, words]).astype(np.float64)
 
 
 def too_few_texts(spec: Spec) -> str | None:
