@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import final
 
-from yunti.climbing.budget import Part, part_seconds
+from yunti.climbing.budget import UNBOUNDED_SECONDS, Part, part_seconds
 from yunti.climbing.job import Job, Send, check, scored
 from yunti.climbing.run import Points, RunFolder
 from yunti.data.dataset import Dataset, open_dataset
@@ -73,11 +73,13 @@ def train_on_parts(job: Job, send: Send) -> None:
 def _recipe_seconds(model: Model, rung: Rung, job: Job, dataset: Dataset, learning: float) -> float | None:
     """Return the seconds that a network's whole recipe takes on all rows at the pace of a pilot; None for others.
 
-    Networks see the rows of small data more often, so that their time does not grow with the rows; and a pilot at a
-    smaller width tells nothing of the pace at full width.
+    Networks see the rows of small data more often, so that their time does not grow with the rows. One that was
+    narrowed to fit its time will be narrowed again: its whole recipe takes longer than any share.
     """
-    if not rung.needs_torch or "steps_taken" not in model.plan or "dial" in model.plan:
+    if not rung.needs_torch or "steps_taken" not in model.plan:
         return None
+    if isinstance(model.plan.get("dial"), dict):
+        return UNBOUNDED_SECONDS
     from yunti.models.network import Network
     from yunti.training.config import full_steps
 

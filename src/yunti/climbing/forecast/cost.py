@@ -9,6 +9,7 @@ from typing import Final, final
 
 import numpy as np
 
+from yunti.climbing.budget import LEAST_PART
 from yunti.records import Point, RungRecord
 
 _USUAL_MISS: Final = 0.16  # standard deviation of the logarithm of seconds: other work on the machine, other batches
@@ -44,6 +45,8 @@ def seconds_at(
 ) -> Seconds | None:
     """Forecast the seconds of a training: a part that is always the same, and one that grows with the rows.
 
+    Parts so small that they were given more than their share of the time tell nothing of it.
+
     Neither is negative, and every point counts for its own share: relative errors are least. The interval has the
     scatter of the points about the line, and never less than what trainings differ by anyway.
 
@@ -54,13 +57,14 @@ def seconds_at(
         share: seconds that it may take at most: then it ends.
         recipe_seconds: that it learns for if nothing cuts it short, where that is known better than by the line.
     """
-    found = _line(points, [point.seconds for point in points], rows)
+    like = [point for point in points if point.rows >= LEAST_PART * rows] or points
+    found = _line(like, rows)
     if found is None:
         return None
     if recipe_seconds is not None:
         found = recipe_seconds + max(point.start_seconds for point in points)
-    fitted = [_line(points, [point.seconds for point in points], point.rows) or 1.0 for point in points]
-    misses = [math.log(max(point.seconds, 1e-3) / line) for point, line in zip(points, fitted, strict=True)]
+    fitted = [_line(like, point.rows) or 1.0 for point in like]
+    misses = [math.log(max(point.seconds, 1e-3) / line) for point, line in zip(like, fitted, strict=True)]
     deviation = math.hypot(_USUAL_MISS, float(np.std(misses)))
     before = start + max(point.start_seconds for point in points)
     median, low, high = (start + found * math.exp(side * _NINETY * deviation) for side in (0, -1, 1))
@@ -94,11 +98,12 @@ def energy_at(seconds: float, cheap: Sequence[RungRecord]) -> float | None:
     return seconds * longest.energy_wh / longest.train_seconds
 
 
-def _line(points: Sequence[Point], values: Sequence[float], rows: int) -> float | None:
+def _line(points: Sequence[Point], rows: int) -> float | None:
     from scipy.optimize import nnls
 
     if not points:
         return None
-    sizes, seen = np.array([point.rows for point in points], dtype=np.float64), np.maximum(values, 1e-9)
+    sizes = np.array([point.rows for point in points], dtype=np.float64)
+    seen = np.maximum([point.seconds for point in points], 1e-9)
     always, grows = nnls(np.column_stack([1 / seen, sizes / seen]), np.ones(len(points)))[0]
     return float(always + grows * rows)
