@@ -27,7 +27,6 @@ from yunti.data.tokens import IDEOGRAPHS
 SPACE, LINE, MARK, DIGIT, LETTER, IDEOGRAPH = range(6)
 LONGEST_RUN: Final = 32
 _LONGEST: Final = np.array([LONGEST_RUN, LONGEST_RUN, LONGEST_RUN, 2, LONGEST_RUN, LONGEST_RUN])
-_APOSTROPHES: Final = (0x27, 0x2019)
 _SPACES: Final = [9, 11, 12, 28, 29, 30, 31, 0x85]  # what `str.isspace` says beyond the separators of Unicode
 
 
@@ -71,12 +70,15 @@ def _begins(codes: NDArray[np.uint32], texts: NDArray[np.int64]) -> NDArray[np.i
     begin = np.zeros(len(codes) + 1, dtype=np.bool_)  # one more, so that a word may be looked up behind the last
     np.not_equal(classes[1:], classes[:-1], out=begin[1:-1])
     begin[texts] = True
+    opens = np.zeros(len(codes), dtype=np.bool_)
+    opens[texts] = True
     runs = np.flatnonzero(begin[:-1])
     lengths = np.diff(np.append(runs, len(codes)))
-    inside = ~np.isin(runs, texts, assume_unique=True)  # runs that something of the same text precedes
+    inside = ~opens[runs]  # runs that something of the same text precedes
     kinds, before = classes[runs], classes[runs - 1]
     takes = inside & (before == SPACE) & ((kinds == LETTER) | (kinds == MARK))
-    apostrophe = inside & (lengths == 1) & (kinds == MARK) & (before == LETTER) & np.isin(codes[runs], _APOSTROPHES)
+    signs = codes[runs]
+    apostrophe = inside & (lengths == 1) & (before == LETTER) & ((signs == 0x27) | (signs == 0x2019))  # ' and ’
     follows = np.append(inside[1:] & (kinds[1:] == LETTER), False)
     begin[runs[takes]] = False
     begin[runs[takes] - 1] = True
