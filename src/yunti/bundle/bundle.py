@@ -104,6 +104,28 @@ class Bundle:
         """
         return self.model.predict(table)
 
+    def generate(self, prompt: str = "", *, stream: int = 0, **sampling: Any) -> Iterator[str]:
+        """Continue a text, piece by piece; `"".join(...)` gives it whole. Only bundles of the language ladder can.
+
+        Args:
+            prompt: what the text begins with.
+            stream: tells several texts with one seed apart.
+            sampling: how tokens are drawn, see `yunti.models.sampling.Sampling`: temperature, top_k, top_p, min_p,
+                repetition_penalty, max_tokens, stop and seed.
+
+        Raises:
+            RungError: the bundle answers, it does not write.
+            OptionError: a value is out of its range.
+
+        Example:
+            >>> bundle = yunti.load("runs/book/models/kneser_ney")  # doctest: +SKIP
+            >>> "".join(bundle.generate("To be", temperature=0.7, max_tokens=40))  # doctest: +SKIP
+        """
+        from yunti.models.generation import write
+        from yunti.models.sampling import Sampling
+
+        return write(self.model.writer, prompt, Sampling(**sampling), stream)
+
     def evaluate(self, source: object) -> dict[str, Any]:
         """Score the model on the rows of a source whose answer is known.
 

@@ -10,13 +10,17 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from yunti.data.table import Examples, Table
+from yunti.errors import RungError
 from yunti.specs import Spec
+
+if TYPE_CHECKING:
+    from yunti.models.generation import Writer
 
 
 @final
@@ -133,6 +137,16 @@ class Model(ABC):
     @abstractmethod
     def plan(self) -> dict[str, Any]:
         """What was derived (sizes, rates, epochs, regularisation) and why: plain JSON values for people to read."""
+
+    @property
+    def writer(self) -> Writer:
+        """What continues texts: see `yunti.models.generation`.
+
+        Raises:
+            RungError: this model answers, it does not write.
+        """
+        got = f"this one is for {self.spec.task.name}"
+        raise RungError("the model", "it must be a language model", got, "use `yunti predict`")
 
     def row_bytes(self, table: Table) -> float:
         """Return the bytes of memory that each further training row takes while a model like this one fits.

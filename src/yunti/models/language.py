@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +24,7 @@ from yunti.data.tokenisers import CoderState, TextCoder, fit_coder, restore_code
 from yunti.data.windows import Passes, Windows
 from yunti.errors import RungError
 from yunti.models.costs import costs, texts_of
-from yunti.models.generation import Writing
+from yunti.models.generation import Writer, Writing
 from yunti.models.layers import Batch
 from yunti.models.network import Network
 from yunti.models.objective import Objective, Target
@@ -170,12 +172,10 @@ class _Learned:
     Args:
         windows: of a token file.
         apart: whether a token may only look at its own document.
-        home: holds the file while it is used, where it is only for a while.
     """
 
     windows: Windows
     apart: bool
-    home: tempfile.TemporaryDirectory[str] | None = None
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -206,16 +206,15 @@ class Documents:
 
     def pack(self, network: Network, examples: Examples) -> Examples:
         """Return windows over all tokens, one after the other, from a file beside the data or a temporary one."""
-        stored, home = examples.table.columns, None
-        if isinstance(stored, StoredColumns):
-            folder = stored.folder / TOKENS
-        else:
-            home = tempfile.TemporaryDirectory()
-            folder = Path(home.name)
+        stored = examples.table.columns
+        beside = isinstance(stored, StoredColumns)
+        folder = stored.folder / TOKENS if isinstance(stored, StoredColumns) else Path(tempfile.mkdtemp())
         spec, reader = network.spec, cast(TextReader, network.reader)
         file = write_tokens(folder, "rows", texts_of(spec, examples.table), reader.coder)
         apart = not spec.of_kind("text")[0].parsing.get("passages", False)  # what was cut goes on in the next one
-        windows = _Learned(Windows(file, network.shape["context"]), apart, home)
+        windows = _Learned(Windows(file, network.shape["context"]), apart)
+        if not beside:
+            weakref.finalize(windows, shutil.rmtree, folder, ignore_errors=True)
         rows = np.arange(len(windows), dtype=np.int64)
         return Examples(Table({TOKENS: Packed.all(windows)}), np.zeros(len(windows)), rows)
 
@@ -227,6 +226,10 @@ class Documents:
         texts = texts_of(network.spec, table)
         found = [self._costs(network, texts.slice(start, _ROWS)) for start in range(0, len(texts), _ROWS)]
         return np.concatenate(found) if found else np.zeros((0, network.spec.outputs))
+
+    def writer(self, network: Network) -> Writer:
+        """Return the network as a writer."""
+        return _Writer(network)
 
     def _costs(self, network: Network, texts: pa.LargeStringArray) -> NDArray[np.float64]:
         context = network.shape["context"]
@@ -241,13 +244,21 @@ class Documents:
 
 
 @final
-class NetworkWriting(Writing):
-    """A network of tokens writes.
+@dataclass(frozen=True)
+class _Writer:
+    network: Network
 
-    Args:
-        network: trained.
-        tokens: of the prompt.
-    """
+    @property
+    def coder(self) -> TextCoder:
+        return cast(TextReader, self.network.reader).coder
+
+    def begin(self, tokens: NDArray[Any]) -> Writing:
+        return _Reading(self.network, tokens)
+
+
+@final
+class _Reading(Writing):
+    """A network of tokens reads what was written so far."""
 
     def __init__(self, network: Network, tokens: NDArray[Any]) -> None:
         module = cast(Surprise, network.module).eval()

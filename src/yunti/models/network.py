@@ -15,6 +15,7 @@ from yunti.data.encode import Encoded, Stream
 from yunti.data.table import Examples, Packed, Ragged, Table
 from yunti.errors import RungError
 from yunti.models.contract import Model, Parts, Size
+from yunti.models.generation import Writer
 from yunti.models.objective import Answers, Objective, Target
 from yunti.models.recipe import Recipe, carried
 from yunti.models.settings import Settings
@@ -72,6 +73,9 @@ class Packing(Protocol):
 
     def predict(self, network: Network, table: Table) -> NDArray[np.float32 | np.float64]:
         """Predict every row of a table."""
+
+    def writer(self, network: Network) -> Writer:
+        """Return what continues texts."""
 
 
 @final
@@ -169,6 +173,12 @@ class Network(Model):
         copied = {name: tensor.detach().clone() for name, tensor in state.items()}
         self._take(self._design)
         self.module.load_state_dict(copied)
+
+    @property
+    def writer(self) -> Writer:
+        """What continues texts, where it is a network of tokens."""
+        packing = self.blueprint.packing
+        return super().writer if packing is None else packing.writer(self)
 
     @property
     def module(self) -> nn.Module:

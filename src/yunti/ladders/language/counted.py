@@ -19,7 +19,7 @@ from yunti.errors import RungError
 from yunti.ladders.rung import too_little
 from yunti.models.contract import Estimator, Parts, Size, Watch
 from yunti.models.costs import costs, texts_of
-from yunti.models.generation import Writing
+from yunti.models.generation import Writer, Writing
 from yunti.models.ngrams import Limits, NgramModel
 from yunti.seeds import seed_for
 from yunti.specs import Spec
@@ -104,6 +104,11 @@ class Counted(Estimator):
         passed = np.append(0.0, np.cumsum(self.model.surprise(tokens.values, tokens.offsets)))
         nats = passed[tokens.offsets[1:]] - passed[tokens.offsets[:-1]]
         return costs(nats, tokens.lengths, texts)
+
+    @property
+    def writer(self) -> Writer:
+        """Itself."""
+        return self
 
     def begin(self, tokens: NDArray[Any]) -> Writing:
         """Begin to write after these tokens."""

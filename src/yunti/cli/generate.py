@@ -1,0 +1,51 @@
+"""`yunti generate`: text from the bundle of a language model."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from yunti.cli.options import Lang, reader_of
+from yunti.cli.predict import BundlePath
+
+Prompt = Annotated[str, typer.Option(metavar="TEXT", help="What the text begins with.")]
+Temperature = Annotated[float, typer.Option(help="How bold it is: 0 takes the most probable token each time.")]
+TopK = Annotated[int, typer.Option("--top-k", help="Draw from so many of the most probable tokens only; 0: from all.")]
+TopP = Annotated[float, typer.Option("--top-p", help="Draw from the most probable tokens that reach this probability.")]
+MinP = Annotated[float, typer.Option("--min-p", help="Least probability, times that of the most probable token.")]
+Penalty = Annotated[float, typer.Option(help="Makes tokens that were used less probable; 1 changes nothing.")]
+MaxTokens = Annotated[int, typer.Option(help="Most tokens to write.")]
+Stop = Annotated[
+    list[str] | None, typer.Option(metavar="TEXT", help="Ends the text, and is left out; may be repeated.")
+]
+Seed = Annotated[int, typer.Option(help="The same seed writes the same text.")]
+
+
+def generate(  # noqa: PLR0917  (each is an option of the command)
+    bundle: BundlePath,
+    prompt: Prompt = "",
+    temperature: Temperature = 0.8,
+    top_k: TopK = 0,
+    top_p: TopP = 1.0,
+    min_p: MinP = 0.0,
+    repetition_penalty: Penalty = 1.0,
+    max_tokens: MaxTokens = 256,
+    stop: Stop = None,
+    seed: Seed = 0,
+    lang: Lang = None,
+) -> None:
+    """Continue a text, token by token, as it is written."""
+    with reader_of(lang):
+        from yunti.bundle.bundle import load_bundle
+
+        pieces = load_bundle(bundle).generate(
+            prompt, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
+            repetition_penalty=repetition_penalty, max_tokens=max_tokens, stop=tuple(stop or ()), seed=seed,
+        )  # fmt: skip
+        sys.stdout.write(prompt)
+        for piece in pieces:
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+        sys.stdout.write("\n")

@@ -1,0 +1,118 @@
+"""The language ladder: rungs that count, a decoder in the engine, and writing with either."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from yunti.cli.app import run
+from yunti.data.table import Examples, Table, Texts
+from yunti.errors import RungError
+from yunti.ladders.find import find_rung
+from yunti.models.contract import Size, Watch
+from yunti.models.generation import write
+from yunti.models.sampling import Sampling
+from yunti.specs import ColumnSpec, Spec
+from yunti.tasks.language import bits_per_byte
+from yunti.tasks.task import infer_task
+from yunti.training import refit, train
+
+LINES = ["the cat sat on the mat", "the dog sat on the log", "云梯很高", "a cat and a dog sat"]
+
+
+def examples(rows, seed=0):
+    random = np.random.default_rng(seed)
+    texts = [". ".join(random.choice(LINES, 12)) for _ in range(rows)]
+    return Examples(Table({"text": Texts(pa.array(texts, pa.large_string()))}), np.zeros(rows), np.arange(rows))
+
+
+def built(name, rows):
+    spec = Spec((ColumnSpec("text", "text", length=250),), infer_task("language", "text"), rows)
+    return find_rung("language", name).build(spec, Size(0.25))
+
+
+@pytest.fixture(scope="module", params=["unigram", "kneser_ney", "gpt"])
+def trained(request):
+    model, rows = built(request.param, 60), examples(60)
+    train(model, rows, examples(20, seed=1), Watch(time.monotonic() + 15))
+    return request.param, model
+
+
+def test_texts_cost_what_their_tokens_cost_and_training_helps(trained):
+    name, model = trained
+    held = examples(20, seed=2)
+    costs = model.predict(held.table)
+    texts = held.table["text"].values.to_pylist()
+    assert costs.shape == (20, 5)
+    assert costs[:, 1].tolist() == [len(text.encode()) for text in texts]
+    assert costs[:, 2].tolist() == [len(text) for text in texts]
+    assert bits_per_byte(held.target, costs) < {"unigram": 4.6, "kneser_ney": 0.5, "gpt": 4.0}[name]
+    alone = model.predict(held.table.take(slice(3, 4)))
+    np.testing.assert_allclose(alone, costs[3:4], rtol=1e-4)  # whatever stands beside it
+
+
+def test_the_state_leaves_and_comes_back(trained):
+    name, model = trained
+    copy = built(name, 60)
+    copy.restore(model.parts())
+    held = examples(5, seed=3)
+    np.testing.assert_array_equal(copy.predict(held.table), model.predict(held.table))
+    sampling = Sampling(max_tokens=20, seed=4)
+    assert "".join(write(copy.writer, "the", sampling)) == "".join(write(model.writer, "the", sampling))
+
+
+def test_a_trained_rung_writes_and_the_probabilities_are_those_it_scores_with(trained):
+    _, model = trained
+    writer = model.writer
+    writing, nats = writer.begin(writer.coder.encode("")), 0.0
+    for token in writer.coder.encode("the cat"):
+        logits = writing.logits().astype(np.float64)
+        nats += np.logaddexp.reduce(logits) - logits[token]
+        writing.push(int(token))
+    table = Table({"text": Texts(pa.array(["the cat"], pa.large_string()))})
+    assert nats == pytest.approx(model.predict(table)[0, 0], rel=1e-4)
+
+
+def test_it_is_trained_anew_on_more_texts(trained):
+    name, model = trained
+    before = model.parts()
+    more = examples(80)
+    refit(model, more, Watch(time.monotonic() + 30))
+    assert bits_per_byte(more.target, model.predict(more.table)) < 4.6
+    model.restore(before)
+    assert name in ("unigram", "kneser_ney", "gpt")
+
+
+def test_writing_ends_before_a_text_that_stops_it():
+    model = built("kneser_ney", 60)
+    train(model, examples(60), examples(20, seed=1), Watch(time.monotonic() + 15))
+    whole = "".join(write(model.writer, "the cat", Sampling(max_tokens=60, temperature=0)))
+    assert " dog" in whole
+    pieces = [*write(model.writer, "the cat", Sampling(max_tokens=60, temperature=0, stop=(" dog",)))]
+    assert "".join(pieces) == whole[: whole.index(" dog")]
+
+
+def test_a_book_is_climbed_and_its_bundle_writes(tmp_path, capsys):
+    book, out = tmp_path / "book.txt", tmp_path / "run"
+    book.write_text("".join(f"{line}, number {place}.\n" for place in range(400) for line in LINES), encoding="utf-8")
+    code = run(["climb", str(book), "--budget", "30s", "--rungs", "unigram,kneser_ney", "--out", str(out)])
+    assert code == 0
+    assert "bits per byte" in capsys.readouterr().out
+    arguments = ["generate", str(out / "models" / "kneser_ney"), "--prompt", "the", "--max-tokens", "30", "--seed", "1"]
+    assert run(arguments) == 0
+    first = capsys.readouterr().out
+    assert first.startswith("the")
+    assert run(arguments) == 0
+    assert capsys.readouterr().out == first
+    assert (out / "report.html").is_file()
+
+
+def test_a_model_that_answers_does_not_write():
+    from contract.rows import make_spec
+
+    model = find_rung("classification", "constant").build(make_spec("number", "classification", 10), Size())
+    with pytest.raises(RungError, match="must be a language model, but this one is for classification"):
+        _ = model.writer
