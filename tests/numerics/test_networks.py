@@ -18,8 +18,8 @@ from yunti.data.table import Ragged
 from yunti.models.attention import Block, waves
 from yunti.models.inputs import SummaryPart
 from yunti.models.layers import Members, NumberEmbedding, masked_max, masked_mean
-from yunti.models.network import pad
 from yunti.models.objective import Answers, class_weights, skewness
+from yunti.models.padding import pad
 from yunti.models.recurrent import Memory, folded, reversal
 from yunti.specs import TaskSpec
 from yunti.training.flops import _recurrent

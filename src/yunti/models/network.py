@@ -17,6 +17,7 @@ from yunti.errors import RungError
 from yunti.models.contract import Model, Parts, Size
 from yunti.models.generation import Writer
 from yunti.models.objective import Answers, Objective, Target
+from yunti.models.padding import pad
 from yunti.models.recipe import Recipe, carried
 from yunti.models.settings import Settings
 from yunti.seeds import seed_for
@@ -28,7 +29,6 @@ Outputs = tuple[NDArray[np.int64], list[NDArray[np.float32]]]  # rows, and what 
 
 _CHUNK = 4096  # rows encoded at once when predicting: bounds the memory of spectrograms and padded texts
 _EVALUATION_BATCH = 256
-_PAD_TO = 16  # few distinct lengths: oneDNN prepares its kernels anew for every shape
 
 
 class Reader(Protocol):
@@ -341,26 +341,6 @@ class Network(Model):
     def _take(self, design: Design) -> None:
         self._design = design
         self._module = self.blueprint.assemble(design.shape, self.reader, self.spec.outputs).to(self.spec.device)
-
-
-def pad(values: Ragged, rows: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Lay rows of different length side by side.
-
-    Args:
-        values: rows of shape (length,) or (length, width).
-        rows: which rows.
-
-    Returns:
-        Shape (rows, longest) or (rows, longest, width), zeros after each row's end, the longest rounded up to a
-        multiple of 16; and a mask of shape (rows, longest), true on real steps.
-    """
-    starts, lengths = values.offsets[rows], values.offsets[rows + 1] - values.offsets[rows]
-    longest = -(-max(1, int(lengths.max(initial=0))) // _PAD_TO) * _PAD_TO
-    mask = np.arange(longest) < lengths[:, None]
-    kind = np.float32 if values.values.dtype == np.float16 else values.values.dtype
-    padded = np.zeros((*mask.shape, *values.values.shape[1:]), dtype=kind)
-    padded[mask] = values.values[(starts[:, None] + np.arange(longest))[mask]]
-    return padded, mask
 
 
 def moved(batch: Batch, device: str) -> Batch:
