@@ -6,7 +6,6 @@ import errno
 import os
 import subprocess
 import sys
-import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from yunti.data import token_file
-from yunti.data.counts import count_texts
 from yunti.data.table import Texts
 from yunti.data.token_file import TokenFacts, TokenFile, fingerprint_of, open_tokens, write_tokens
 from yunti.data.tokenisers import ByteCoder, CharacterCoder, PairCoder, TextCoder
@@ -263,34 +261,3 @@ def test_a_context_or_stride_that_reads_nothing_is_refused(tmp_path: Path) -> No
     for stride in (0, 5):
         with pytest.raises(OptionError, match=f"stride: it must be 1 to the context, 4, but it is {stride}"):
             Passes(file, 4, stride)
-
-
-def words_of_reference(text: str) -> int:
-    for letter in set(text):
-        code = ord(letter)
-        name = unicodedata.name(letter, "")
-        if (
-            0x3040 <= code <= 0x30FF
-            or 0x3400 <= code <= 0x4DBF
-            or 0x4E00 <= code <= 0x9FFF
-            or "HANGUL SYLLABLE" in name
-        ):
-            text = text.replace(letter, f" {letter} ")
-    return len(text.split())
-
-
-@given(
-    st.lists(st.text(alphabet="ab,'云梯。한か \n\t\x1c\x85\xa0\u2003\u3000é👩", max_size=30) | st.none(), max_size=6)
-)
-@settings(deadline=None)
-def test_texts_are_counted_as_python_counts(texts: list[str | None]) -> None:
-    counts = count_texts(pa.chunked_array([pa.array(texts, pa.string())]))
-    assert counts.bytes.tolist() == [len((text or "").encode()) for text in texts]
-    assert counts.characters.tolist() == [len(text or "") for text in texts]
-    assert counts.words.tolist() == [words_of_reference(text or "") for text in texts]
-
-
-def test_white_space_is_what_python_splits_at() -> None:
-    letters = [chr(code) for code in range(0x3100) if chr(code).isspace()]
-    assert count_texts([f"a{letter}b" for letter in letters]).words.tolist() == [2] * len(letters)
-    assert count_texts([f"a{letter}b" for letter in "\x00\x08\x1b\u200b_-.'"]).words.tolist() == [1] * 8
