@@ -15,7 +15,6 @@ from raws import looked, raw_of, write_csv
 from yunti.climbing.combine import combine
 from yunti.data.parse import table_from_raw, target_from_raw
 from yunti.errors import ColumnError, InputError, OptionError, RungError, SourceError
-from yunti.ladders.find import ladder_for
 from yunti.specs import ColumnSpec, Spec
 from yunti.tasks.task import infer_task
 
@@ -251,15 +250,6 @@ def test_a_text_without_a_target_that_is_too_short(tmp_path: Path) -> None:
     with pytest.raises(SourceError) as caught:
         looked(str(tmp_path / "a.txt"))
     assert "but it gives 1; give more text, or name the --target if it is a table." in str(caught.value)
-
-
-def test_a_task_without_a_ladder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("yunti.ladders.find.LADDERS", {"regression": ()})
-    with pytest.raises(OptionError) as caught:
-        ladder_for("language")
-    assert str(caught.value) == (
-        "--task: it must be a task with a ladder, but language has none yet; choose one of regression."
-    )
 
 
 def test_a_module_of_ones_own_learns_no_text(tmp_path: Path) -> None:

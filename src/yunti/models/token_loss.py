@@ -28,7 +28,8 @@ def token_loss(states: Tensor, weight: Tensor, targets: Tensor, cap: float = 0.0
         cap: c; 0 for none.
 
     Example:
-        >>> round(float(token_loss(torch.zeros(2, 4), torch.ones(8, 4), torch.tensor([3, -1])).exp()), 3)
+        >>> loss = token_loss(torch.zeros(2, 4), torch.ones(8, 4), torch.tensor([3, -1]))
+        >>> round(float(loss.exp()), 4)
         8.0
     """
     counted = targets != IGNORED
