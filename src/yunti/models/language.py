@@ -32,7 +32,6 @@ from yunti.models.token_loss import token_loss, token_losses
 from yunti.models.token_module import Reading, TokenModule
 from yunti.seeds import seed_for
 from yunti.specs import Spec
-from yunti.tasks.language import bits_per_byte
 
 TOKENS: Final = "tokens"
 _DOCUMENT, _SCORED = ".document", ".scored"
@@ -54,7 +53,6 @@ class TextReader:
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
         self._coder: TextCoder | None = None
-        self.reason = ""
 
     @property
     def edges(self) -> NDArray[np.float32]:
@@ -73,7 +71,6 @@ class TextReader:
         texts = texts_of(self._spec, table)
         wanted = suggest(texts)
         self._coder = fit_coder(wanted.kind, texts, wanted.size, seed_for(self._spec.seed, "tokeniser"))
-        self.reason = wanted.reason
 
     def encode(self, table: Table) -> Encoded:
         """Return the packed rows."""
@@ -121,7 +118,8 @@ class NextToken(Objective):
 
     def surprise(self, predictions: NDArray[Any], target: NDArray[Any]) -> float:
         """Return bits per byte."""
-        return bits_per_byte(target, predictions)
+        nats, octets = predictions[:, 0].sum(), predictions[:, 1].sum()
+        return float(nats / max(1.0, octets) / np.log(2))
 
     def facts(self) -> dict[str, Any]:
         """Return nothing."""

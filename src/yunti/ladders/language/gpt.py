@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from yunti.models.network import Design, Reader
 
-_DEPTH = 4
+_DEPTH, _CONTEXT = 4, 128
 
 
 def build(spec: Spec, size: Size) -> Model:
@@ -42,7 +42,9 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     length = spec.of_kind("text")[0].length or 1
     tokens = spec.rows * length
     derived = derive(max(1, round(_DEPTH * size.dial)), coder.size, tokens)
-    shape = asdict(derived.shape) | {"context": 128, "dropout": 0.0}
+    chosen = {"context": _CONTEXT, "dropout": 0.0}  # here and not by the depth: windows stay while the dial is turned
+    shape = asdict(derived.shape) | chosen
+    reasons = {name: why for name, why in derived.reasons.items() if name not in chosen}
     recipe = Recipe(
         batch=32,
         epochs=float(np.clip(1e7 / max(1, tokens), 1, 12)),
@@ -53,7 +55,7 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
         warmup=0.02,
         decay=0.5,
     )
-    return Design(shape, recipe, {**derived.reasons, "tokeniser": cast(TextReader, reader).reason})
+    return Design(shape, recipe, reasons)
 
 
 def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Module:
