@@ -1,4 +1,4 @@
-"""Features of a pretrained model, frozen: the only module that imports `transformers`.
+"""Features of a pretrained model, frozen.
 
 The model itself is never copied into a bundle: its place and the hash of its weights are, and both are checked.
 """
@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from yunti.data.encode import Encoded, Encoder, Reading, Stream
 from yunti.data.table import Images, Table, Texts
-from yunti.errors import BundleError, PackageError, RungError
+from yunti.errors import BundleError, RungError
+from yunti.models.hub import folder_of, transformers_package, weights_hash
 from yunti.specs import ColumnSpec
 
 BaseKind = Literal["text", "image"]
@@ -27,7 +28,6 @@ BaseKind = Literal["text", "image"]
 _TOKENS = 256
 _BATCH = 32
 _REMEMBERED = 200_000  # rows whose features are kept while training, so that no row is read twice
-_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
 
 @final
@@ -40,7 +40,7 @@ class Base:
 
     def __init__(self, place: str) -> None:
         self.place = place
-        self._folder = _folder_of(place)
+        self._folder = folder_of(place)
         self.kind: BaseKind = kind_of(self._folder)
         self.weights_sha256 = weights_hash(self._folder)
         self._model, self._prepare = _load(self._folder, self.kind)
@@ -198,49 +198,8 @@ def kind_of(folder: Path) -> BaseKind:
     )  # fmt: skip
 
 
-def weights_hash(folder: Path) -> str:
-    """Return the SHA-256 over all weight files of a folder, in the order of their names."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")):
-        with file.open("rb") as content:
-            digest.update(hashlib.file_digest(content, "sha256").digest())
-    return digest.hexdigest()
-
-
-def _folder_of(place: str) -> Path:
-    folder = Path(place)
-    if folder.is_dir():
-        return folder
-    _needed()
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    for local in (True, False):
-        try:
-            return Path(snapshot_download(place, allow_patterns=_FILES, local_files_only=local))
-        except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
-            last = error
-    raise RungError(
-        f"--pretrained {place}", "it must be a folder or a model that the hub has", type(last).__name__,
-        "download the model and give its folder",
-    )  # fmt: skip
-
-
-def _needed() -> Any:
-    try:
-        import transformers
-    except ImportError as error:
-        raise PackageError(
-            "--pretrained", "the package transformers must be installed", "it is not",
-            "run pip install 'yunti[pretrained]'",
-        ) from error  # fmt: skip
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    return transformers
-
-
 def _load(folder: Path, kind: BaseKind) -> tuple[nn.Module, Callable[[Sequence[Any]], dict[str, Tensor]]]:
-    transformers = _needed()
+    transformers = transformers_package()
     model = transformers.AutoModel.from_pretrained(
         str(folder), local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
     ).eval()
