@@ -8,7 +8,7 @@ from typing import Final, Literal, final
 
 from yunti.climbing.forecast.chances import Likely, chance_below, expected_gain, widened
 from yunti.climbing.forecast.curve import Forecast, growth
-from yunti.climbing.forecast.outlook import LEAST_CHANCE, as_curve, as_forecast
+from yunti.climbing.forecast.outlook import LEAST_CHANCE, as_curve, as_forecast, curve_kind
 from yunti.climbing.forecast.prior import least_error, prior
 from yunti.climbing.forecast.worth import Worth
 from yunti.ladders.rung import Rung
@@ -87,7 +87,7 @@ def change_with_rows(standing: Standing, rows: int) -> Forecast | None:
     if rung is None:
         return None
     sizes, errors, doubts, _ = as_curve(standing.metric, rung.curve)
-    seen = growth(sizes, errors, rows, stderr=doubts)
+    seen = growth(sizes, errors, rows, stderr=doubts, kind=curve_kind(standing.metric))
     if seen.refused:
         return None
     return seen if rung is standing.chosen else widened(seen, _OTHER_CURVE)

@@ -11,7 +11,7 @@ import numpy as np
 
 from yunti.climbing.forecast.chances import Likely, chance_below, corrected, expected_gain, shifted
 from yunti.climbing.forecast.cost import energy_at, memory_at, seconds_at
-from yunti.climbing.forecast.curve import WORSENS, Forecast, extrapolate
+from yunti.climbing.forecast.curve import WORSENS, Forecast, Kind, extrapolate
 from yunti.climbing.forecast.prior import FEW_MISTAKES, least_error
 from yunti.climbing.forecast.worth import FREE, Worth
 from yunti.records import ForecastRecord, Point, RungRecord
@@ -117,7 +117,7 @@ def in_errors(metric: Metric, points: Sequence[Point], rows: int) -> Forecast:
     if not points:
         return Forecast(math.nan, math.nan, math.nan, say("forecast.no pilots"))
     sizes, errors, doubts, unit = as_curve(metric, points)
-    seen = extrapolate(sizes, errors, rows, stderr=doubts)
+    seen = extrapolate(sizes, errors, rows, stderr=doubts, kind=curve_kind(metric))
     return Forecast(unit * seen.median, unit * seen.low, unit * seen.high, seen.refused)
 
 
@@ -130,6 +130,11 @@ def as_curve(metric: Metric, points: Sequence[Point]) -> tuple[list[int], list[f
     errors = np.maximum(found, least_error(metric, max(found)))
     unit = max(1.0, float(errors.max(initial=0.0)))
     return [point.rows for point in points], (errors / unit).tolist(), [point.stderr / unit for point in points], unit
+
+
+def curve_kind(metric: Metric) -> Kind:
+    """Say how a metric's curves scatter: those of language are losses, all others errors."""
+    return "loss" if metric.task == "language" else "error"
 
 
 def as_forecast(record: ForecastRecord, metric: Metric) -> Forecast | None:

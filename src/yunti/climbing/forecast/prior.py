@@ -71,6 +71,15 @@ _PRIOR: Final[dict[Kind, dict[str, Range]]] = {
     },
 }
 
+_LANGUAGE: Final[dict[str, Range]] = {  # of bits per byte; of `kneser_ney` to `unigram`, of all others to the best
+    "kneser_ney": (0.36, 0.5, 0.8),
+    "lstm": (0.78, 0.95, 1.3),
+    "gpt": (0.7, 0.93, 1.3),
+    "pretrained": (0.35, 0.75, 2.0),
+    "lora": (0.3, 0.6, 1.0),
+    "finetuned": (0.3, 0.6, 1.0),
+}
+
 
 # the median of train seconds over the share that a rung was given, in 38 climbs of one to 25 minutes
 _USED: Final = {
@@ -108,8 +117,6 @@ def prior(rung: str, spec: Spec, metric: Metric, trained: Sequence[RungRecord]) 
         >>> [round(value, 2) for value in seen.quantiles]
         [0.04, 0.09, 0.17, 0.25, 0.31]
     """
-    if spec.task.name == "language":
-        return None  # the ladder of texts has not been seen on other data
     real = [each for each in trained if each.score is not None and "weights" not in each.plan]
     scores = [each.score for each in real if each.score is not None]
     share = "accuracy" if spec.task.name == "classification" else "r2"
@@ -148,12 +155,17 @@ def least_error(metric: Metric, size: float) -> float:
 
 def _factors(rung: str, spec: Spec, errors: Mapping[str, float]) -> Five | None:
     """Return the factor's quantiles for data of this kind, on which the rungs made these errors, as shares."""
+    if spec.task.name == "language":
+        return _between(_LANGUAGE.get(rung))
     dear: tuple[Kind, ...] = ("image", "audio", "text", "sequence")
     plain = [column for column in spec.columns if column.kind not in (*dear, "id")]
     kind = next((each for each in dear if spec.of_kind(each)), None) if len(plain) <= _FEW_PLAIN else None
     if kind is None:
         return factors_on_tables(rung, errors)
-    found = _PRIOR[kind].get(rung)
+    return _between(_PRIOR[kind].get(rung))
+
+
+def _between(found: Range | None) -> Five | None:
     if found is None:
         return None
     low, median, high = found
