@@ -85,6 +85,39 @@ def test_the_fingerprint_tells_texts_their_order_and_the_coder(texts: list[str],
     assert fingerprint_of(texts, ByteCoder()) != fingerprint_of(texts, ByteCoder().with_special(["<user>"]))
 
 
+RESIDENT = """
+import sys
+from pathlib import Path
+from yunti.data.store import Stored, StoredColumns, write_column
+from yunti.data.table import Texts
+from yunti.data.token_file import write_tokens
+from yunti.data.tokenisers import ByteCoder
+from yunti.data.tokenisers.blocks import Reopened
+import pyarrow as pa
+folder = Path(sys.argv[1])
+stored = write_column(folder, "text", 0, Texts(pa.array(["some words " * 1000] * 24_000, pa.large_string())))
+columns = StoredColumns(folder, (stored,), slice(0, 24_000), stay_open=True)
+def mapped():
+    lines = [line.split() for line in Path("/proc/self/status").read_text().splitlines()]
+    return next(int(line[1]) for line in lines if line[0] == "RssFile:") >> 10
+texts = Reopened(lambda: columns.fresh("text").values) if sys.argv[2] == "reopened" else columns["text"]
+least, most = mapped(), []
+file = write_tokens(folder / sys.argv[2], "train", texts, ByteCoder(), lambda _fraction: most.append(mapped()))
+print(file.facts.tokens, file.facts.fingerprint, max(most) - least)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+def test_texts_that_are_opened_anew_give_their_pages_back(tmp_path: Path) -> None:
+    found = {}
+    for way in ("open", "reopened"):
+        command = [sys.executable, "-c", RESIDENT, str(tmp_path), way]
+        found[way] = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert found["open"][:2] == found["reopened"][:2]
+    assert int(found["open"][2]) > 230  # of 252 MiB
+    assert int(found["reopened"][2]) < 150
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

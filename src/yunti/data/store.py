@@ -48,10 +48,14 @@ class StoredColumns(Mapping[str, Column]):
     def __getitem__(self, name: str) -> Column:
         if name in self._open:
             return self._open[name]
-        column = open_column(self.folder, self._stored[name]).take(self._rows)
+        column = self.fresh(name)
         if self._stay_open:
             self._open[name] = column
         return column
+
+    def fresh(self, name: str) -> Column:
+        """Open a column anew: the pages that are read of it are given back with it."""
+        return open_column(self.folder, self._stored[name]).take(self._rows)
 
     def __contains__(self, name: object) -> bool:
         return name in self._stored

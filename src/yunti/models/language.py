@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from yunti.data.encode import Encoded, Stream
 from yunti.data.store import StoredColumns
-from yunti.data.table import Examples, Packed, Table
+from yunti.data.table import Examples, Packed, Table, Texts
 from yunti.data.token_file import write_tokens
 from yunti.data.tokenisers import CoderState, TextCoder, fit_coder, restore_coder, suggest
+from yunti.data.tokenisers.blocks import AnyTexts, Reopened
 from yunti.data.windows import Passes, Windows
 from yunti.errors import RungError
 from yunti.models.costs import costs, texts_of
@@ -208,7 +209,7 @@ class Documents:
         beside = isinstance(stored, StoredColumns)
         folder = stored.folder / TOKENS if isinstance(stored, StoredColumns) else Path(tempfile.mkdtemp())
         spec, reader = network.spec, cast(TextReader, network.reader)
-        file = write_tokens(folder, "rows", texts_of(spec, examples.table), reader.coder)
+        file = write_tokens(folder, "rows", _streamed(spec, examples.table), reader.coder)
         apart = not spec.of_kind("text")[0].parsing.get("passages", False)  # what was cut goes on in the next one
         windows = _Learned(Windows(file, network.shape["context"]), apart)
         if not beside:
@@ -239,6 +240,14 @@ class Documents:
                 np.bincount(passes.documents, weights=windows[:, place], minlength=len(texts)) for place in (0, 3)
             )
         return costs(nats, tokens, texts)
+
+
+def _streamed(spec: Spec, table: Table) -> AnyTexts:
+    """Return the texts of a table; those in files without all of their pages in memory at once."""
+    stored, (column,) = table.columns, spec.of_kind("text")
+    if not isinstance(stored, StoredColumns):
+        return texts_of(spec, table)
+    return Reopened(lambda: cast(Texts, stored.fresh(column.name)).values)
 
 
 @final

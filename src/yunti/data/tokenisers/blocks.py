@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Union, final
 
@@ -15,7 +15,35 @@ from yunti.data.table import Texts
 # a block and what is made of it stay in the processor's cache: four times the speed of blocks of 8 MiB
 BLOCK_BYTES: Final = 1 << 20
 
-AnyTexts = Union[Texts, pa.Array, pa.ChunkedArray, Sequence[Any]]  # noqa: UP007  (a runtime alias beartype can read)
+REOPENED_BYTES: Final = 64 << 20
+
+
+@final
+@dataclass(frozen=True)
+class Reopened:
+    """Texts of a mapped file that is opened anew every so often, so that pages that were read are given back.
+
+    Args:
+        open: opens the whole of it.
+    """
+
+    open: Callable[[], pa.LargeStringArray]
+
+    def __iter__(self) -> Iterator[pa.LargeStringArray]:
+        """Give the texts in parts of some mebibytes; each part needs memory as long as it is in use."""
+        whole = self.open()
+        ends = offsets_of(whole)
+        start, total = 0, len(whole)
+        while start < total:
+            stop = int(np.searchsorted(ends, ends[start] + REOPENED_BYTES, side="right")) - 1
+            stop = min(total, max(start + 1, stop))
+            yield whole.slice(start, stop - start)
+            start = stop
+            whole = self.open()
+            ends = offsets_of(whole)
+
+
+AnyTexts = Union[Texts, Reopened, pa.Array, pa.ChunkedArray, Sequence[Any]]  # noqa: UP007  (a runtime alias beartype can read)
 
 
 @final
@@ -34,14 +62,16 @@ class Block:
     done: float
 
 
-def as_texts(texts: AnyTexts) -> list[pa.LargeStringArray]:
-    """Return texts as arrays of large_string; a surrogate that stands alone, which is no character, becomes "?".
+def as_texts(texts: AnyTexts) -> Iterable[pa.LargeStringArray]:
+    """Give texts as arrays of large_string; a surrogate that stands alone, which is no character, becomes "?".
 
     Args:
         texts: a column, an Arrow array (in chunks or not), or strings; None is an empty text.
     """
     if isinstance(texts, Texts):
         return [texts.values]
+    if isinstance(texts, Reopened):
+        return texts
     if isinstance(texts, pa.ChunkedArray):
         return [array for chunk in texts.chunks for array in as_texts(chunk)]
     if isinstance(texts, pa.Array):
