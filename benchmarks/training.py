@@ -6,7 +6,8 @@ SOURCE holds 28 × 28 pictures, such as the files of Fashion-MNIST. PYTHON is th
 `pip install torch==2.13.0 keras tensorflow-cpu jax jaxlib`, for `training_peers.py`; without it only PyTorch is
 compared with. Every figure is the median over the rounds, in which the candidates take turns; each is measured in a
 process of its own, after ten steps. Instead, `--overhead 14` compares the engine with the shortest loop in so many
-pairs of runs, `--kills 30` kills trainings at random moments, and `--precisions` compares the scores of bf16 and fp32.
+pairs of runs, `--kills 30` kills trainings of `--rung` at random moments, and `--precisions` compares the scores of
+bf16 and fp32.
 """
 
 from __future__ import annotations
@@ -231,15 +232,15 @@ def show(model: str, rates: dict[str, float]) -> None:
             print(f"  over Keras, the faster backend: {rates['yunti'] / best:.2f} (goal {keras})")
 
 
-def kills(source: str, count: int) -> None:
+def kills(source: str, count: int, rung: str, epochs: float) -> None:
     """Kill trainings at random moments, resume each, and compare weights and history bit by bit."""
     chance = random.Random(0)
-    command = ["yunti", "train", source, "--rung", "convnet", "--set", "training.epochs=6"]
+    command = ["yunti", "train", source, "--rung", rung, "--set", f"training.epochs={epochs}"]
     command += ["--set", "engine.checkpoint_seconds=0.1", "--out"]
     folder = Path(tempfile.mkdtemp(prefix="kills-"))
     began = time.monotonic()
     subprocess.run([*command, str(folder / "whole")], check=True, capture_output=True)
-    whole, seconds = state_of(folder / "whole"), time.monotonic() - began
+    whole, seconds = state_of(folder / "whole", rung), time.monotonic() - began
     same = 0
     for number in range(count):
         out = folder / f"run-{number}"
@@ -248,9 +249,9 @@ def kills(source: str, count: int) -> None:
         if resumed.returncode:  # it was killed before there was anything to go on from
             subprocess.run([*command, f"{out}-anew"], check=True, capture_output=True)
             out = Path(f"{out}-anew")
-        same += state_of(out) == whole
+        same += state_of(out, rung) == whole
         went_on = "goes on from its checkpoint" in resumed.stdout
-        print(f"kill {number + 1}: {'identical' if state_of(out) == whole else 'DIFFERENT'}"
+        print(f"kill {number + 1}: {'identical' if state_of(out, rung) == whole else 'DIFFERENT'}"
               f"{', from a checkpoint' if went_on else ''}", flush=True)  # fmt: skip
     print(f"{same} of {count} identical in weights and history")
 
@@ -264,10 +265,10 @@ def killed_after(seconds: float, command: list[str]) -> None:
         process.wait()
 
 
-def state_of(run: Path) -> tuple[bytes, bytes]:
+def state_of(run: Path, rung: str) -> tuple[bytes, bytes]:
     """Return a trained rung's weights and its history, as they lie on disk."""
-    weights = sorted((run / "models/convnet").glob("*.safetensors"))
-    return b"".join(path.read_bytes() for path in weights), (run / "outcomes/convnet/history.jsonl").read_bytes()
+    weights = sorted((run / "models" / rung).glob("*.safetensors"))
+    return b"".join(path.read_bytes() for path in weights), (run / "outcomes" / rung / "history.jsonl").read_bytes()
 
 
 def precisions(asked: list[str]) -> None:
@@ -295,6 +296,8 @@ def main() -> None:
     parser.add_argument("--peers")
     parser.add_argument("--overhead", type=int, metavar="PAIRS")
     parser.add_argument("--kills", type=int)
+    parser.add_argument("--rung", default="convnet")
+    parser.add_argument("--epochs", type=float, default=6)
     parser.add_argument("--precisions", nargs="*", metavar="SOURCE:RUNG:EPOCHS:TARGET")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -305,7 +308,7 @@ def main() -> None:
     elif given.overhead:
         overhead(given.source, given.overhead)
     elif given.kills:
-        kills(given.source, given.kills)
+        kills(given.source, given.kills, given.rung, given.epochs)
     elif given.precisions is not None:
         precisions(given.precisions)
     else:
