@@ -74,7 +74,7 @@ def seconds_at(
 
 
 def memory_at(points: Sequence[Point], rows: int, row_bytes: float) -> int | None:
-    """Forecast the peak memory of a training: that of the largest pilot, and what further rows take.
+    """Forecast the peak memory of a training: the highest of the pilots, and what further rows take.
 
     A line through the pilots would not do: what libraries and buffers hold comes and goes by more than small parts of
     the rows take.
@@ -86,7 +86,7 @@ def memory_at(points: Sequence[Point], rows: int, row_bytes: float) -> int | Non
     """
     if not points:
         return None
-    return round(points[-1].peak_memory_bytes + row_bytes * (rows - points[-1].rows))
+    return round(max(point.peak_memory_bytes for point in points) + row_bytes * (rows - points[-1].rows))
 
 
 def energy_at(seconds: float, cheap: Sequence[RungRecord]) -> float | None:

@@ -9,8 +9,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from yunti.data.table import Examples
-from yunti.ladders.prediction.descent import Scorer
+from yunti.data.table import Examples, Table
+from yunti.ladders.prediction.descent import PAIRS, Scorer
 from yunti.ladders.prediction.featured import Featured
 from yunti.ladders.prediction.judge import Scale
 from yunti.ladders.prediction.matrices import some_rows
@@ -38,6 +38,9 @@ REASONS = {
     "rows": say("linear.rows", cells=MOST_CELLS),
     "correction": say("linear.correction"),
 }
+
+_STATE = 2 * PAIRS + 8  # arrays of the weights' size while a descent runs
+_WIDENS = 0.13  # of the n-grams of an eighth of the texts come with as many texts again: (8 ** 0.3 - 1) / 7
 
 
 @final
@@ -94,6 +97,13 @@ class Linear(Featured):
         """Predict rows of features."""
         assert self._answer is not None
         return self._answer.predict(matrix)
+
+    def row_bytes(self, table: Table) -> float:
+        """Return the bytes of a row's features, and of what the weights grow by: more texts hold more n-grams."""
+        held = super().row_bytes(table)
+        if not self.features.sparse or not self.spec.of_kind("text"):
+            return held
+        return held + _WIDENS * _STATE * 4.0 * self.parameters / max(1, self.spec.rows)
 
     @property
     def parameters(self) -> int:

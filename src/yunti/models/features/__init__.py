@@ -7,6 +7,7 @@ categories are codes, texts are dense.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal, final
 
 import numpy as np
@@ -25,7 +26,7 @@ from yunti.seeds import seed_for
 from yunti.specs import ColumnSpec, Spec
 
 Flavour = Literal["scaled", "raw"]
-CHUNK_ROWS = {"text": 20_000, "image": 5_000, "audio": 2_000, "sequence": 10_000}
+CHUNK_ROWS = {"text": 4_000, "image": 5_000, "audio": 2_000, "sequence": 10_000}
 CHUNK_VALUES = 8_000_000
 DENSE_WIDTH = 200  # features of sparse blocks up to which a dense matrix is faster
 
@@ -82,9 +83,8 @@ class Features:
         edges = np.concatenate([[0], np.cumsum(list(widths.values()))]).astype(int)
         step = self._chunk_rows(int(edges[-1]))
         if self.sparse:
-            return _stack(
-                [self._sparse(table.take(slice(start, start + step))) for start in range(0, max(1, rows), step)]
-            )
+            starts = range(0, max(1, rows), step)
+            return _stacked(self._sparse(table.take(slice(start, start + step))) for start in starts)
         matrix = np.empty((rows, edges[-1]), dtype=np.float32)
         for start in range(0, rows, step):
             part = table.take(slice(start, start + step))
@@ -185,7 +185,17 @@ def _raw_block(column: ColumnSpec, spec: Spec) -> Block:
             return Sequence(column.name, column.channels or 1)
 
 
-def _stack(pieces: list[Any]) -> Any:
+def _stacked(pieces: Iterator[Any]) -> Any:
+    """Stack CSR matrices as they come; what is there grows in place, so that no value is held twice."""
     from scipy import sparse
 
-    return pieces[0] if len(pieces) == 1 else sparse.vstack(pieces, format="csr")
+    values, columns, ends = np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int32), [np.zeros(1, dtype=np.int64)]
+    width = 0
+    for piece in pieces:
+        start, width = len(values), piece.shape[1]
+        for whole, part in ((values, piece.data), (columns, piece.indices)):
+            whole.resize(start + piece.nnz, refcheck=False)  # nobody else holds them
+            whole[start:] = part
+        ends.append(start + piece.indptr[1:].astype(np.int64))
+    offsets = np.concatenate(ends)
+    return sparse.csr_matrix((values, columns, offsets), shape=(len(offsets) - 1, width))
