@@ -16,7 +16,7 @@ os.environ["LC_ALL"] = "C.UTF-8"
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real data that stands beside the project, or a skip where it is absent."""
-    folder = Path(os.environ.get("YUNTI_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    folder = Path(os.environ.get("YUNTI_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set YUNTI_DATA to its folder")
     return folder
