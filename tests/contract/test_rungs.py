@@ -23,12 +23,14 @@ LADDER = {rung.name: rung for rung in ladder_for("classification") if not rung.c
 
 
 def cases():
-    """Give every rung every kind and task; amounts learned from media by networks are left to the slow tests."""
+    """Give every rung every kind and task; what dear rungs learn from media is mostly left to the slow tests."""
     for name, rung in LADDER.items():
+        dear = rung.needs_torch or name == "boosting"
         for kind in KINDS:
-            yield pytest.param(name, kind, "classification")
-            slow = rung.needs_torch and kind not in ("number", "text")
-            yield pytest.param(name, kind, "regression", marks=[pytest.mark.slow] if slow else [])
+            marks = [pytest.mark.slow] if dear and kind == "audio" and name != "convnet" else []
+            yield pytest.param(name, kind, "classification", marks=marks)
+            marks = [pytest.mark.slow] if dear and kind not in ("number", "text") else []
+            yield pytest.param(name, kind, "regression", marks=marks)
 
 
 def fitted(name, kind, task, seconds=SECONDS):
@@ -81,7 +83,8 @@ def refits():
         kinds = ("text",) if rung.needs_torch else ("number", "category", "text")
         for kind in kinds:
             for task in ("classification", "regression"):
-                yield pytest.param(name, kind, task)
+                slow = rung.needs_torch and task == "regression" and name != "resnet"
+                yield pytest.param(name, kind, task, marks=[pytest.mark.slow] if slow else [])
 
 
 @pytest.mark.parametrize(("name", "kind", "task"), list(refits()))

@@ -95,8 +95,8 @@ from yunti.data.tokenisers import ByteCoder
 from yunti.data.tokenisers.blocks import Reopened
 import pyarrow as pa
 folder = Path(sys.argv[1])
-stored = write_column(folder, "text", 0, Texts(pa.array(["some words " * 1000] * 24_000, pa.large_string())))
-columns = StoredColumns(folder, (stored,), slice(0, 24_000), stay_open=True)
+stored = write_column(folder, "text", 0, Texts(pa.array(["some words " * 1000] * 10_000, pa.large_string())))
+columns = StoredColumns(folder, (stored,), slice(0, 10_000), stay_open=True)
 def mapped():
     lines = [line.split() for line in Path("/proc/self/status").read_text().splitlines()]
     return next(int(line[1]) for line in lines if line[0] == "RssFile:") >> 10
@@ -114,8 +114,8 @@ def test_texts_that_are_opened_anew_give_their_pages_back(tmp_path: Path) -> Non
         command = [sys.executable, "-c", RESIDENT, str(tmp_path), way]
         found[way] = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     assert found["open"][:2] == found["reopened"][:2]
-    assert int(found["open"][2]) > 230  # of 252 MiB
-    assert int(found["reopened"][2]) < 150
+    assert int(found["open"][2]) > 90  # of 105 MiB
+    assert int(found["reopened"][2]) < 60
 
 
 KILLED = """
