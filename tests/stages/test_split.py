@@ -12,7 +12,7 @@ from yunti.data.split import ASIDE, TEST, TRAIN, VALID, Wish, ready_parts, share
 from yunti.errors import ColumnError, SourceError
 
 
-def wish(rows: int, strata: NDArray[np.int64] | None = None, **more: NDArray[np.generic] | str | None) -> Wish:
+def wish(rows: int, strata: NDArray[np.int64] | None = None, **more: NDArray[np.generic] | str | bool | None) -> Wish:
     fields = {
         "source": "table.csv",
         "usable": np.ones(rows, dtype=np.bool_),
@@ -41,6 +41,16 @@ def test_sizes_follow_the_rows() -> None:
     assert [share_of(rows) for rows in (100, 5_000, 50_000)] == [0.2, 0.15, 0.1]
     parts = split(wish(1_000_000), 0)
     assert [(parts.part == each).sum() for each in (TRAIN, VALID, TEST)] == [960_000, 20_000, 20_000]
+
+
+@pytest.mark.parametrize("by_place", [False, True])
+def test_of_much_text_a_megabyte_validates_and_as_much_tests(by_place: bool) -> None:
+    for rows, length, share in ((20_000, 3_600, 1e6 / 72e6), (2_000, 50_000, 50 / 2_000), (2_500, 400, 0.1)):
+        lengths = np.full(rows, length, dtype=np.int64)
+        part = split(wish(rows, lengths=lengths, by_place=by_place), 0).part
+        expected = share if by_place or share < 0.1 else share_of(rows)
+        for each in (TEST, VALID):
+            assert (part == each).mean() == pytest.approx(expected, abs=3 / rows)
 
 
 def test_the_same_seed_gives_the_same_parts() -> None:

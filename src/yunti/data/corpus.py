@@ -102,7 +102,7 @@ def understand_text(raw: Raw, roles: Mapping[str, Role], options: DataOptions, w
     tell(say("stage.examining"), 0.4)
     by_place = _divides_by_place(rows, lengths[:, 0], usable)
     clusters = _near(sheet, int(lengths[:, 0].sum()), kept=rows.parts is None and not by_place)
-    division = divide(sheet, clusters, every, options, lengths[:, 0] if by_place else None)
+    division = divide(sheet, clusters, every, options, lengths[:, 0], by_place=by_place)
     tell(say("stage.examining"), 1.0)
     findings = [*repeated.findings, *check_answers(sheet), *_choice(raw, every, name, chosen_from)]
     columns = tuple(

@@ -58,6 +58,8 @@ def divide(
     columns: Sequence[ColumnSpec],
     options: DataOptions,
     lengths: NDArray[np.int64] | None = None,
+    *,
+    by_place: bool = False,
 ) -> Division:
     """Divide the usable rows into train, valid and test.
 
@@ -66,7 +68,8 @@ def divide(
         clusters: rows that repeat each other.
         columns: all columns.
         options: the columns for groups and times, and the seed.
-        lengths: bytes of the text of every row, where parts are to be cut by place unless groups or times are named.
+        lengths: bytes of the text of every row that is scored token by token.
+        by_place: whether parts are to be cut by place unless groups or times are named.
 
     Raises:
         InputError: the rows cannot be divided so.
@@ -90,7 +93,8 @@ def divide(
         options.group or "",
         options.time or "",
         documents=answers.task == "language",
-        lengths=None if options.group or options.time else lengths,
+        lengths=lengths,
+        by_place=by_place and not (options.group or options.time),
     )
     parts = split(wish, options.seed)
     findings = _after_split(answers, clusters, parts)

@@ -17,6 +17,7 @@ TRAIN, VALID, TEST, ASIDE = 0, 1, 2, -1
 LEAST_ROWS = 10
 _TENTH = 0.1  # of a text that is cut by place validates, and as much tests
 _CAP = 20_000  # more rows narrow no interval that matters, and cost training rows and time
+_CAP_BYTES, _FEW_TEXTS = 1e6, 50  # of texts that are scored token by token, unless they are very long
 _ORDERS = 64  # orders of the groups that are tried
 _FREE = -2
 _CARVED = {
@@ -48,7 +49,8 @@ class Wish:
         group_name: the column that `groups` came from.
         time_name: the column that `times` came from.
         documents: whether rows are documents, or passages of those that `groups` tells where no group was named.
-        lengths: bytes of every row, where the parts are cut by place; None where they are drawn.
+        lengths: bytes of every row that is scored token by token; None for other tasks.
+        by_place: whether the parts are cut by place, not drawn.
     """
 
     source: str
@@ -62,6 +64,7 @@ class Wish:
     time_name: str = ""
     documents: bool = False
     lengths: NDArray[np.int64] | None = None
+    by_place: bool = False
 
 
 @final
@@ -110,7 +113,10 @@ def split(wish: Wish, seed: int) -> Parts:
         raise SourceError(
             wish.source, "the ready split must have training rows", f"it has {free}", "mark more as train"
         )
-    share = share_of(free) if wish.lengths is None else min(_TENTH, _CAP / free)
+    share = min(_TENTH, _CAP / free) if wish.by_place else share_of(free)
+    if wish.lengths is not None:
+        total = max(1, int(wish.lengths[part == _FREE].sum()))
+        share = min(share, max(_CAP_BYTES / total, _FEW_TEXTS / free))
     wanted = {each: max(1, round(share * free)) for each in (TEST, VALID) if not (part == each).any()}
     if wanted:
         how = _carve(wish, part, wanted, seed)
@@ -125,7 +131,8 @@ def _carve(wish: Wish, part: NDArray[np.int8], wanted: dict[int, int], seed: int
     if wish.times is not None:
         part[free] = _by_time(wish, wish.times[free], wanted)
         return say("split.by time", column=wish.time_name)
-    if wish.lengths is not None:
+    if wish.by_place:
+        assert wish.lengths is not None
         documents = np.arange(len(part)) if wish.groups is None else wish.groups
         part[free] = _by_place(wish.lengths[free], documents[free], {each: wanted[each] / len(free) for each in wanted})
         return say("split.by place")
