@@ -22,7 +22,9 @@ from yunti.data.tokenisers import (
     FolderCoder,
     PairCoder,
     TextCoder,
+    every_nth,
     fit_coder,
+    learn_coder,
     restore_coder,
     suggest,
     vocabulary_for,
@@ -286,6 +288,21 @@ def test_fewer_pairs_than_asked_for_are_no_error() -> None:
     assert made.size == 257
     assert made.decode(made.encode("ab云")) == "ab云"
     assert PairCoder.fit([], 512, seed=0).size == 257
+
+
+def test_little_time_makes_a_smaller_vocabulary_of_less_text() -> None:
+    random = np.random.default_rng(0)
+    kinds = np.array(["".join(random.choice(list("etaoinshrdlu"), 6)) for _ in range(20_000)])
+    words = kinds[(20_000 * random.random(1_500_000) ** 3).astype(int)]
+    texts = pa.array([" ".join(words[start : start + 200]) for start in range(0, len(words), 200)], pa.large_string())
+    hurried, _ = learn_coder(texts, 0, seconds=0.0)
+    unhurried, reason = learn_coder(texts, 0)
+    assert hurried.size < unhurried.size == suggest(texts).size
+    assert reason == suggest(texts).reason
+    assert hurried.state().hash() == learn_coder(texts, 0, seconds=1.0)[0].state().hash()
+    for coder in (hurried, unhurried):
+        assert coder.decode(coder.encode("云 12-34")) == "云 12-34"
+    assert [every_nth(texts, seconds) for seconds in (100.0, 1.0, 0.5)] == [1, 8, 16]
 
 
 @pytest.mark.parametrize("text", ["云" * 500_000, "line of words\n" * 100_000, "word " * 300_000, "é" * 700_000])

@@ -5,12 +5,22 @@ A `TextCoder` loses nothing: every text comes back letter by letter, and every t
 forgets spaces, so it can never write one. The names are kept apart for that reason.
 
 From simple to dear: `ByteCoder`, `CharacterCoder`, `PairCoder` (byte-level BPE learned here), `FolderCoder` (that of a
-pretrained model). `suggest` says which suits some training texts, and `fit_coder` makes it.
+pretrained model). `suggest` says which suits some training texts, `fit_coder` makes it, and `learn_coder` does both
+within a time.
 """
 
 from yunti.data.tokenisers.bytewise import ByteCoder
 from yunti.data.tokenisers.characters import CharacterCoder
-from yunti.data.tokenisers.choice import CODERS, Suggestion, fit_coder, restore_coder, suggest, vocabulary_for
+from yunti.data.tokenisers.choice import (
+    CODERS,
+    Suggestion,
+    every_nth,
+    fit_coder,
+    learn_coder,
+    restore_coder,
+    suggest,
+    vocabulary_for,
+)
 from yunti.data.tokenisers.coder import CoderState, StreamingText, TextCoder
 from yunti.data.tokenisers.folder import FolderCoder
 from yunti.data.tokenisers.pairs import PairCoder
@@ -25,7 +35,9 @@ __all__ = [
     "StreamingText",
     "Suggestion",
     "TextCoder",
+    "every_nth",
     "fit_coder",
+    "learn_coder",
     "restore_coder",
     "suggest",
     "vocabulary_for",

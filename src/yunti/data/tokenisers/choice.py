@@ -15,7 +15,7 @@ from yunti.data.tokenisers.bytewise import ByteCoder
 from yunti.data.tokenisers.characters import CharacterCoder
 from yunti.data.tokenisers.coder import CoderState, TextCoder
 from yunti.data.tokenisers.folder import FolderCoder
-from yunti.data.tokenisers.pairs import PairCoder
+from yunti.data.tokenisers.pairs import SAMPLE_BYTES, PairCoder
 from yunti.errors import OptionError, nearest
 from yunti.words import say
 from yunti.words.units import bytes_text
@@ -27,6 +27,9 @@ CODERS: Final[tuple[type[TextCoder], ...]] = (ByteCoder, CharacterCoder, PairCod
 FEW_BYTES: Final = 5_000_000  # below, pairs beyond a thousand are too rare to learn from
 FEW_CHARACTERS: Final = 500  # alphabets have fewer; Chinese, Japanese and Korean texts have more
 LEAST, MOST = 512, 32_768
+LEAST_SAMPLE: Final = 1 << 20
+LEARNED_A_SECOND: Final = 5e5  # bytes: half of what was measured on one core, as others may work beside
+CODED_A_SECOND: Final = 2e6  # bytes: a third of what was measured
 _EXAMPLES: Final = 100  # of a token, to learn it well (Gowda and May, 2020)
 _COMMON: Final = 0.95  # share of the tokens that should have as many
 _BYTES_A_TOKEN: Final = 4.0  # of English and Chinese alike, at a few thousand tokens
@@ -128,6 +131,41 @@ def fit_coder(kind: CoderKind, texts: AnyTexts, size: int, seed: int) -> TextCod
     raise OptionError(
         "tokeniser", "it must be a known one", f"{kind!r} is none", nearest(kind, ("bytes", "characters", "bpe"))
     )
+
+
+def learn_coder(texts: AnyTexts, seed: int, seconds: float = math.inf) -> tuple[TextCoder, str]:
+    """Choose a coder for some training texts and learn it, from no more of them than the time holds.
+
+    Args:
+        texts: the training texts.
+        seed: decides which part of many texts BPE learns from.
+        seconds: that it may take; of little time the power of two below counts, so that it says the same again.
+
+    Returns:
+        The coder, and why it was chosen.
+
+    Example:
+        >>> learn_coder(["To be, or not to be"], seed=0)[0].kind
+        'characters'
+    """
+    wanted = suggest(texts)
+    if wanted.kind != "bpe":
+        return fit_coder(wanted.kind, texts, wanted.size, seed), wanted.reason
+    affordable = max(float(LEAST_SAMPLE), min(float(SAMPLE_BYTES), seconds * LEARNED_A_SECOND))
+    sample = 1 << int(math.log2(affordable))
+    size = wanted.size if sample == SAMPLE_BYTES else min(wanted.size, max(LEAST, sample >> 9))
+    return PairCoder.fit(texts, size, seed, sample), wanted.reason
+
+
+def every_nth(texts: AnyTexts, seconds: float) -> int:
+    """Return n where every n-th text is as much as the time holds to turn into tokens: a power of two.
+
+    Example:
+        >>> every_nth(["to be"] * 1000, 1.0), every_nth(["to be"] * 1000, 0.0004)
+        (1, 8)
+    """
+    total = sum(text_bytes(array) for array in as_texts(texts))
+    return 1 << max(0, math.ceil(math.log2(max(1.0, total / max(1.0, seconds * CODED_A_SECOND)))))
 
 
 def restore_coder(state: CoderState) -> TextCoder:

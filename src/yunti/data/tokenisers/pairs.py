@@ -55,13 +55,14 @@ class PairCoder(TextCoder):
         super().__init__(pieces_of(vocabulary, {_END_NAME}), END, special or {})
 
     @classmethod
-    def fit(cls, texts: AnyTexts, size: int, seed: int) -> Self:
+    def fit(cls, texts: AnyTexts, size: int, seed: int, sample: int | None = None) -> Self:
         """Learn the pairs.
 
         Args:
-            texts: the training texts; of more than 32 MiB, blocks drawn at random.
+            texts: the training texts.
             size: tokens, the end and the 256 bytes included; fewer where no pair is seen twice any more.
             seed: decides which blocks are read.
+            sample: bytes to learn from, 32 MiB if not given; of more text, blocks are drawn at random.
         """
         from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
@@ -76,7 +77,7 @@ class PairCoder(TextCoder):
             initial_alphabet=sorted(byte_letters()),
             show_progress=False,
         )
-        tokenizer.train_from_iterator(_sample(texts, seed), trainer)
+        tokenizer.train_from_iterator(_sample(texts, seed, sample or SAMPLE_BYTES), trainer)
         learned = json.loads(tokenizer.to_str())
         learned["added_tokens"] = []  # else a text that spells the end's name would end the document
         learned["pre_tokenizer"] = learned["pre_tokenizer"]["pretokenizers"][1]
@@ -164,10 +165,10 @@ def pieces_of(vocabulary: Mapping[str, int], special: set[str]) -> list[bytes]:
     return pieces
 
 
-def _sample(texts: AnyTexts, seed: int) -> Iterator[str]:
+def _sample(texts: AnyTexts, seed: int, sample: int) -> Iterator[str]:
     """Give blocks to learn from, with a mark between words, which the trainer can cut without a pattern."""
     random = generator(seed, "tokeniser")
-    share = SAMPLE_BYTES / max(1, sum(text_bytes(array) for array in as_texts(texts)))
+    share = sample / max(1, sum(text_bytes(array) for array in as_texts(texts)))
     for block in blocks(texts):
         if share >= 1 or random.random() < share:
             yield _apart(words_in(block.texts).words)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from yunti.data.table import Examples, Table
 from yunti.data.token_file import TokenFile, write_tokens
-from yunti.data.tokenisers import CoderState, TextCoder, fit_coder, restore_coder, suggest
+from yunti.data.tokenisers import CoderState, TextCoder, every_nth, learn_coder, restore_coder
 from yunti.devices import available_bytes
 from yunti.errors import RungError
 from yunti.ladders.rung import too_little
@@ -26,6 +26,8 @@ from yunti.specs import Spec
 from yunti.words import say
 
 _ROWS: Final = 2_000  # whose tokens are held at once
+_LEARNING: Final = 0.25  # of the time, for the tokeniser
+_CODING: Final = 0.3  # and for the tokens of the texts
 _MOST_MEMORY: Final = 2 << 30
 _SHARE_OF_MEMORY: Final = 0.3  # of what is free
 
@@ -68,11 +70,10 @@ class Counted(Estimator):
     def fit(self, train: Examples, valid: Examples, watch: Watch) -> None:
         """Choose and learn the tokeniser, and count; the validation texts choose the order of n-grams."""
         texts = texts_of(self.spec, train.table)
-        wanted = suggest(texts)
-        self._coder = fit_coder(wanted.kind, texts, wanted.size, seed_for(self.spec.seed, "tokeniser"))
+        self._coder, reason = learn_coder(texts, seed_for(self.spec.seed, "tokeniser"), _LEARNING * watch.left)
         watch.tell(0.1)
         self._learn(texts, texts_of(self.spec, valid.table), watch.part(0.1, 1.0))
-        self._plan["reasons"] = {**self._plan.get("reasons", {}), "tokeniser": wanted.reason}
+        self._plan["reasons"] = {**self._plan.get("reasons", {}), "tokeniser": reason}
 
     def refit(self, rows: Examples, watch: Watch) -> None:
         """Count anew with the tokeniser and the order that were chosen."""
@@ -83,6 +84,8 @@ class Counted(Estimator):
         self._plan["reasons"] = {**self._plan.get("reasons", {}), **reasons}
 
     def _learn(self, texts: pa.LargeStringArray, judged: pa.LargeStringArray | None, watch: Watch) -> None:
+        nth = every_nth(texts, _CODING * watch.left)
+        texts = texts if nth == 1 else texts.take(pa.array(np.arange(0, len(texts), nth)))
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
             train = write_tokens(place, "train", texts, self.coder, lambda done: watch.tell(0.3 * done))
@@ -91,6 +94,8 @@ class Counted(Estimator):
             limits = Limits(memory, folder=place, watch=watch.part(0.3, 1.0))
             self._model = self.count(train, valid, limits)
         self._plan = {"tokeniser": self.coder.describe(), **self._model.plan}
+        if nth > 1:
+            self._plan["shortened"] = say("shortened.texts", nth=nth)
         watch.tell(1.0)
 
     def predict(self, table: Table) -> NDArray[np.float64]:

@@ -41,6 +41,7 @@ LADDERS = {
     "stopped.rounds": "时间用尽：第 {model} 个模型（共 {models} 个）只完成 {rounds} 轮中的 {grown} 轮",
     "shortened.tree": "因时间有限，只用 {wanted} 行中的 {rows} 行生成",
     "shortened.svm": "因时间有限，只在 {wanted} 行中的 {rows} 行上拟合",
+    "shortened.texts": "因时间有限，只从每 {nth} 篇文本中取一篇学习",
     "shortened.ngrams": "因时间有限，只从 {wanted} 个词元中的前 {tokens} 个学习",
     "shortened.boosting": "因时间有限而缩减：{less}",
     "less.rounds": "最多 {rounds} 轮，学习率 {rate}",

@@ -44,6 +44,7 @@ LADDERS = {
     "stopped.rounds": "the time was over after {grown:d} of {rounds:d} rounds of model {model:d} of {models:d}",
     "shortened.tree": "shortened to fit the time: grown from {rows:,} of {wanted:,} rows",
     "shortened.svm": "shortened to fit the time: fitted to {rows:,} of {wanted:,} rows",
+    "shortened.texts": "shortened to fit the time: learned from one in {nth} of the texts",
     "shortened.ngrams": "shortened to fit the time: learned from the first {tokens:,} of {wanted:,} tokens",
     "shortened.boosting": "shortened to fit the time: {less:each}",
     "less.rounds": "at most {rounds:,} rounds at learning rate {rate:.3g}",
