@@ -66,6 +66,18 @@ def test_a_steep_curve_asks_for_more_rows_and_a_flat_one_to_stop():
     assert all(step.worth_it is False for step in flat[1:])
 
 
+def test_a_rung_without_time_for_its_rows_asks_for_time_and_not_for_more_of_them():
+    cut = {"shortened": "fitted to 4,000 of 8,000 rows", "rows": 4000}
+    here = standing(rung("svm", 0.84, curve=STEEP, plan=cut))
+    steps = next_steps(here)
+    assert not any(step.rows for step in steps)
+    assert steps[0].kind == "longer"
+    target, nobody = np.zeros(100, dtype=int), answers(("svm", np.zeros(100, dtype=int)))
+    assert limit(here, steps, target, nobody, None).what == "time"
+    whole = next_steps(standing(rung("svm", 0.84, curve=STEEP, plan={"rows": 8000})))
+    assert any(step.rows for step in whole)
+
+
 def test_without_a_curve_nothing_is_said_about_more_rows():
     here = standing(rung("boosting", 0.84))
     assert change_with_rows(here, 16000) is None

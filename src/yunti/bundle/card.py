@@ -181,6 +181,8 @@ def _use(about: About) -> Iterator[str]:
     yield "## How to use it"
     yield ""
     yield "```"
+    if about.task.name == "language":
+        yield 'yunti generate BUNDLE --prompt "..."'
     yield f"yunti predict BUNDLE {new} -o answers.csv"
     yield f"yunti evaluate BUNDLE {labelled}"
     yield "```"

@@ -232,12 +232,17 @@ def _next_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text]
         yield from hung(spoken("label.bundle"), bundle, width)
         if (folder / REPORT).is_file():
             yield from hung(spoken("label.report"), str(folder / REPORT), width)
-        yield command(
-            spoken("label.next"), f"yunti predict {shlex.quote(bundle)} {_new_source(record.data.source)} -o out.csv"
-        )
+        yield command(spoken("label.next"), _use(record, shlex.quote(bundle)))
     if any(rung.reason == INTERRUPTED for rung in record.rungs) or (record.test is None and record.data.split.test):
         verb = "train" if record.settings.get("full") else "climb"
         yield command(spoken("label.go on"), f"yunti {verb} --resume {shlex.quote(str(folder))}")
+
+
+def _use(record: ClimbRecord, bundle: str) -> str:
+    """Return the command that most people want next."""
+    if record.task.name == "language":
+        return f'yunti generate {bundle} --prompt "…"'
+    return f"yunti predict {bundle} {_new_source(record.data.source)} -o out.csv"
 
 
 def _new_source(source: str) -> str:

@@ -19,6 +19,7 @@ from yunti.words import say
 
 Way = Literal["rung", "data", "longer", "pretrained", "stop"]
 _MORE: Final = ((2, "next.twice"), (4, "next.four times"))
+_NEARLY_ALL: Final = 0.9
 _OTHER_CURVE: Final = 1.3  # the interval is so much wider where the curve is that of a member of the chosen ensemble
 _MOST_RUNGS: Final = 3
 _TWICE_AS_LONG: Final = (0.7, 0.9, 1.03)  # by what factor the error of a rung that was cut short changes (the prior)
@@ -94,6 +95,9 @@ def change_with_rows(standing: Standing, rows: int) -> Forecast | None:
 
 
 def _more_rows(standing: Standing) -> Iterator[NextStep]:
+    used = standing.curved.plan.get("rows") if standing.curved else None
+    if isinstance(used, int) and used < _NEARLY_ALL * standing.spec.rows:
+        return  # it had no time for the rows that there are
     for factor, key in _MORE:
         rows = factor * standing.spec.rows
         change = change_with_rows(standing, rows)

@@ -93,7 +93,7 @@ class Counted(Estimator):
             memory = min(_MOST_MEMORY, int(_SHARE_OF_MEMORY * available_bytes()))
             limits = Limits(memory, folder=place, watch=watch.part(0.3, 1.0))
             self._model = self.count(train, valid, limits)
-        self._plan = {"tokeniser": self.coder.describe(), **self._model.plan}
+        self._plan = {"tokeniser": self.coder.describe(), "rows": len(texts), **self._model.plan}
         if nth > 1:
             self._plan["shortened"] = say("shortened.texts", nth=nth)
         watch.tell(1.0)
