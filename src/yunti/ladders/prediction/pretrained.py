@@ -55,7 +55,7 @@ def build(spec: Spec, size: Size) -> Model:
     """Make the untrained network; the pretrained model is loaded when training or restoring begins."""
     from yunti.data.encode import Reading
     from yunti.models.network import Blueprint, Network
-    from yunti.models.pretrained import PretrainedReader
+    from yunti.models.pretrained.frozen import PretrainedReader
 
     def reader(spec: Spec) -> PretrainedReader:
         return PretrainedReader(spec.columns, Reading(side=32, tokens=200), spec.pretrained or "")

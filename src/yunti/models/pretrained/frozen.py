@@ -6,26 +6,21 @@ The model itself is never copied into a bundle: its place and the hash of its we
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, final
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from yunti.data.encode import Encoded, Encoder, Reading, Stream
 from yunti.data.table import Images, Table, Texts
 from yunti.errors import BundleError, RungError
-from yunti.models.hub import folder_of, transformers_package, weights_hash
+from yunti.models.hub import folder_of, weights_hash
+from yunti.models.pretrained.base import BaseKind, kind_of, load, mean_state
 from yunti.specs import ColumnSpec
 
-BaseKind = Literal["text", "image"]
-
-_TOKENS = 256
 _BATCH = 32
 _REMEMBERED = 200_000  # rows whose features are kept while training, so that no row is read twice
 
@@ -43,7 +38,7 @@ class Base:
         self._folder = folder_of(place)
         self.kind: BaseKind = kind_of(self._folder)
         self.weights_sha256 = weights_hash(self._folder)
-        self._model, self._prepare = _load(self._folder, self.kind)
+        self._model, self._prepare = load(self._folder, self.kind)
         self._known: dict[bytes, NDArray[np.float32]] = {}
 
     @property
@@ -65,7 +60,7 @@ class Base:
         for start in range(0, len(new), _BATCH):
             places = new[start : start + _BATCH]
             with torch.inference_mode():
-                vectors = _mean_state(self._model, self._prepare([rows[place] for place in places]))
+                vectors = mean_state(self._model, self._prepare([rows[place] for place in places]))
             made.update(zip((keys[place] for place in places), vectors.float().numpy(), strict=True))
         if len(self._known) + len(made) <= _REMEMBERED:
             self._known.update(made)
@@ -179,70 +174,6 @@ class PretrainedReader:
                 return self._loaded().features(images.pixels)
             case _:
                 raise TypeError(f"a pretrained model cannot read {type(column).__name__}")
-
-
-def kind_of(folder: Path) -> BaseKind:
-    """Say what a pretrained model reads, from its configuration.
-
-    Raises:
-        RungError: it reads neither text nor pictures.
-    """
-    config = json.loads((folder / "config.json").read_text())
-    if "vocab_size" in config and "conv_dim" not in config:
-        return "text"
-    if "num_channels" in config or "image_size" in config:
-        return "image"
-    raise RungError(
-        f"--pretrained {folder}", "it must read text or pictures", f"it is a {config.get('model_type', 'model')}",
-        "give a text or image encoder",
-    )  # fmt: skip
-
-
-def _load(folder: Path, kind: BaseKind) -> tuple[nn.Module, Callable[[Sequence[Any]], dict[str, Tensor]]]:
-    transformers = transformers_package()
-    model = transformers.AutoModel.from_pretrained(
-        str(folder), local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
-    ).eval()
-    model = model.get_encoder() if getattr(model.config, "is_encoder_decoder", False) else model
-    for part in ("vision_model",) if kind == "image" else ("text_model",):
-        model = getattr(model, part, model)
-    if kind == "image":
-        return model, _picture_preparer(folder, model)
-    tokeniser = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-    tokeniser.pad_token = tokeniser.pad_token or tokeniser.eos_token
-    longest = min(_TOKENS, int(getattr(model.config, "max_position_embeddings", _TOKENS)) - 2)
-
-    def prepare(texts: Sequence[Any]) -> dict[str, Tensor]:
-        made = tokeniser(list(texts), padding=True, truncation=True, max_length=longest, return_tensors="pt")
-        return {name: made[name] for name in ("input_ids", "attention_mask")}
-
-    return model, prepare
-
-
-def _picture_preparer(folder: Path, model: nn.Module) -> Callable[[Sequence[Any]], dict[str, Tensor]]:
-    file = folder / "preprocessor_config.json"
-    wishes = json.loads(file.read_text()) if file.exists() else {}
-    mean = torch.tensor(wishes.get("image_mean", [0.485, 0.456, 0.406]))[:, None, None]
-    deviation = torch.tensor(wishes.get("image_std", [0.229, 0.224, 0.225]))[:, None, None]
-    side = int(getattr(model.config, "image_size", 224) or 224)
-
-    def prepare(pictures: Sequence[Any]) -> dict[str, Tensor]:
-        pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
-        pixels = pixels.expand(-1, 3, -1, -1) if pixels.shape[1] == 1 else pixels[:, :3]
-        pixels = F.interpolate(pixels, size=(side, side), mode="bilinear", antialias=True)
-        return {"pixel_values": (pixels - mean) / deviation}
-
-    return prepare
-
-
-def _mean_state(model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
-    state: Tensor = model(**inputs).last_hidden_state
-    if state.ndim == 4:  # a convolutional network: (rows, channels, height, width)
-        return state.mean(dim=(2, 3))
-    mask = inputs.get("attention_mask")
-    if mask is None:
-        return state.mean(dim=1)
-    return (state * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def _key(row: str | NDArray[np.uint8]) -> bytes:

@@ -1,0 +1,1 @@
+"""Pretrained models of others: what they make of texts and pictures, for networks that stand on them."""
