@@ -1,1 +1,1 @@
-"""Pretrained models of others: what they make of texts and pictures, for networks that stand on them."""
+"""Pretrained models of others: what they make of texts, pictures and sounds, frozen or learning on."""
