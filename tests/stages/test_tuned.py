@@ -8,10 +8,14 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+import yunti
 from small import assert_equal_bits, interrupt, settings
+from yunti.climbing.events import Foreseen, RungProgress
 from yunti.data.table import Ragged, Table
 from yunti.errors import BundleError, RungError
 from yunti.ladders.prediction import finetuned, lora, pretrained
@@ -24,6 +28,7 @@ from yunti.models.settings import settings_from
 from yunti.specs import TaskSpec
 from yunti.training import train
 from yunti.training.checkpoint import Keeper
+from yunti.training.flops import flops_per_row
 from yunti.training.group import ALONE
 from yunti.training.laying import lay_out
 from yunti.training.loop import Descent
@@ -287,3 +292,48 @@ def test_sounds_are_read_as_transformers_reads_them(name, folders):
     if name == "whisper":
         expected = expected[:, : values.shape[1]]
     np.testing.assert_allclose(values, expected, atol=4e-3)
+
+
+def test_fused_attention_is_counted(folders):
+    network, rows = prepared(finetuned.RUNG, folders["text"], rows=16)
+    target = torch.from_numpy(network.objective.encode(rows.target))
+    batch = network.batch(network.encode(rows.table), np.arange(16))
+    fused = flops_per_row(network, batch, target)
+    with sdpa_kernel(SDPBackend.MATH):
+        plain = flops_per_row(network, batch, target)
+    steps, width = 16, 32
+    assert fused - plain == 2 * steps * steps * width  # on the way back the scores are computed once more
+
+
+@pytest.mark.slow
+def test_a_climb_tries_them_on_parts_goes_on_after_a_stop_and_weighs_them(folders, tmp_path, monkeypatch):
+    """Forecasts, checkpoints, bundles and the ensemble, each rung in a process of its own."""
+    from yunti.climbing import ascent
+
+    monkeypatch.setattr(ascent, "PILOT_SECONDS", 5.0)
+    random = np.random.default_rng(0)
+    words = random.choice(bases.WORDS, (5000, 9))
+    merit = np.isin(words, bases.WORDS[:2]).sum(axis=1) - np.isin(words, bases.WORDS[2:4]).sum(axis=1)
+    frame = pa.table({"text": [" ".join(each) for each in words], "y": np.where(merit > 0, "yes", "no")})
+    names = ["linear", "pretrained", "lora", "finetuned", "ensemble"]
+    seen = []
+
+    def tell(event):
+        seen.append(event)
+        if isinstance(event, RungProgress) and event.name == "finetuned" and not stopped:
+            stopped.append(event)
+            raise KeyboardInterrupt
+
+    stopped = []
+    asked = {"target": "y", "budget": 240, "rungs": names, "pretrained": str(folders["text"]), "out": tmp_path / "run"}
+    first = yunti.climb(frame, tell=tell, **asked)
+    assert {each.name for each in first.record.rungs if each.status == "skipped"} >= {"finetuned"}
+    climb = yunti.resume(tmp_path / "run", tell=tell)
+    done = {each.name: each for each in climb.record.rungs}
+    assert all(done[name].score is not None for name in ("pretrained", "lora", "finetuned"))
+    assert any(isinstance(event, Foreseen) for event in seen)
+    assert climb.record.budget.spent_seconds <= 1.05 * 240
+    for name in ("lora", "finetuned"):
+        assert done[name].cost.train_flops > 0
+        assert yunti.load(tmp_path / "run" / done[name].bundle).model.plan["base_parameters"] > 0
+    assert done["lora"].cost.bytes < done["finetuned"].cost.bytes
