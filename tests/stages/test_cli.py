@@ -184,6 +184,21 @@ def test_the_ladder_has_a_line_for_each_rung_and_none_is_empty(width: int) -> No
     assert max(map(cell_len, lines)) <= width
 
 
+def test_rungs_left_out_for_one_reason_tell_it_once() -> None:
+    others = tuple(replace(RUNGS[4], name=name) for name in ("recurrent", "resnet"))
+    lines = [line.plain for line in ladder_lines(replace(RECORD, rungs=(*RUNGS, *others)), 120)]
+    assert sum("no column is a picture" in line for line in lines) == 1
+    assert [line.split()[0] for line in lines if "skipped: likewise" in line] == ["recurrent", "resnet"]
+    stream = io.StringIO()
+    with Screen(Console(file=stream, width=120)) as screen:
+        for rung in (RUNGS[4], *others, replace(others[0], name="lstm", reason="another")):
+            screen.tell(RungEnded(rung))
+    shown = stream.getvalue()
+    assert shown.count("no column is a picture") == 1
+    assert shown.count("likewise") == 2
+    assert "another" in shown
+
+
 def test_a_long_reason_is_cut_after_two_lines() -> None:
     wordy = replace(RECORD, rungs=(replace(RUNGS[3], reason="it failed for a reason that is told at length " * 9),))
     lines = [line.plain for line in ladder_lines(wordy, 80)][1:]

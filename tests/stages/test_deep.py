@@ -6,19 +6,17 @@ import json
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from yunti.data.table import Examples, Images, Numbers, Table, Texts
+from yunti.data.table import Examples, Images, Table
 from yunti.errors import BundleError, RungError
 from yunti.ladders.prediction import convnet, pretrained
 from yunti.models.contract import Size, Watch
 from yunti.specs import ColumnSpec, Spec, TaskSpec
 from yunti.training import train
 
-transformers = pytest.importorskip("transformers")
-TWO = TaskSpec("classification", "y", "accuracy", "higher", ("no", "yes"))
-WORDS = ("good", "fine", "bad", "poor", "film", "book", "very", "the")
+bases = pytest.importorskip("bases")
+reviews = bases.reviews
 
 
 @pytest.fixture(autouse=True)
@@ -29,53 +27,11 @@ def own_cache(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def text_base(tmp_path_factory):
-    """A tiny text encoder with random weights, saved as Hugging Face saves models."""
-    import torch
-
-    folder = tmp_path_factory.mktemp("bert")
-    (folder / "vocab.txt").write_text("\n".join(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS)))
-    transformers.BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = transformers.BertConfig(
-        vocab_size=13, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
-    )
-    transformers.BertModel(config).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def picture_base(tmp_path_factory):
-    import torch
-
-    folder = tmp_path_factory.mktemp("vit")
-    torch.manual_seed(0)
-    config = transformers.ViTConfig(
-        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=16, patch_size=4
-    )
-    transformers.ViTModel(config).save_pretrained(folder)
-    return folder
-
-
-def reviews(rows: int, seed: int = 0) -> Examples:
-    random = np.random.default_rng(seed)
-    target = random.integers(0, 2, rows).astype(np.int32)
-    texts = [
-        " ".join(["the", random.choice(["film", "book"]), random.choice(WORDS[:2] if answer else WORDS[2:4]), "very"])
-        for answer in target
-    ]
-    texts[0] = None
-    table = Table(
-        {
-            "text": Texts(pa.array(texts, pa.large_string())),
-            "stars": Numbers(random.normal(0, 1, rows).astype(np.float32)),
-        }
-    )
-    return Examples(table, target, np.arange(rows, dtype=np.int64))
+    return bases.text_base(tmp_path_factory.mktemp("bert"))
 
 
 def review_spec(place, rows: int = 120) -> Spec:
-    columns = (ColumnSpec("text", "text", length=20), ColumnSpec("stars", "number"))
-    return Spec(columns, TWO, rows, pretrained=None if place is None else str(place))
+    return bases.spec_of("text", place, rows)
 
 
 def test_a_head_on_frozen_text_features_learns_and_the_bundle_holds_no_base_weights(text_base):
@@ -116,20 +72,6 @@ def test_a_base_that_is_gone_or_changed_is_one_sentence(text_base, tmp_path):
         pretrained.RUNG.build(spec, Size(0.1)).restore(parts)
 
 
-def test_pictures_are_read_by_a_picture_base(picture_base):
-    random = np.random.default_rng(0)
-    target = random.integers(0, 2, 60).astype(np.int32)
-    pixels = random.integers(0, 80, (60, 8, 8, 1)).astype(np.uint8)
-    pixels[target == 1] += 120
-    table = Table({"i": Images(pixels, np.ones(60, dtype=bool))})
-    rows = Examples(table, target, np.arange(60, dtype=np.int64))
-    spec = Spec((ColumnSpec("i", "image", shape=(8, 8, 1)),), TWO, 60, pretrained=str(picture_base))
-    assert pretrained.RUNG.unfit_for(spec) is None
-    model = pretrained.RUNG.build(spec, Size(0.2))
-    train(model, rows, rows, Watch())
-    assert (model.predict(table).argmax(axis=1) == target).mean() > 0.9
-
-
 def test_why_no_pretrained_model_can_serve(text_base, tmp_path):
     def reason(place):
         return pretrained.RUNG.unfit_for(review_spec(place))
@@ -140,7 +82,10 @@ def test_why_no_pretrained_model_can_serve(text_base, tmp_path):
     (tmp_path / "config.json").write_text("{}")
     assert "no .safetensors file" in reason(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"")
-    assert "reads image columns" in reason(tmp_path)
+    assert "neither text nor pictures nor sounds" in reason(tmp_path)
+    for mark, kind in (("num_channels", "image"), ("num_mel_bins", "audio")):
+        (tmp_path / "config.json").write_text(json.dumps({mark: 3, "vocab_size": 9} if kind == "audio" else {mark: 3}))
+        assert f"reads {kind} columns" in reason(tmp_path)
     (tmp_path / "config.json").write_text("no json")
     assert "is not JSON" in reason(tmp_path)
     assert reason("organisation/name") is None

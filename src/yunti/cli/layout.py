@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
@@ -218,7 +219,8 @@ def ladder_lines(record: ClimbRecord, width: int) -> Iterator[Text]:
     sizes = _fitting(sizes, width - era_width - name_width - 8)
     head = f"  {padded(eras[0], era_width)}    {padded(names[0], name_width)}  "
     yield Text(head + _joined(heads, sizes), style="bold")
-    for before, era, rung in zip(eras, eras[1:], record.rungs, strict=False):
+    rungs = [brief(rung, above) for rung, above in zip(record.rungs, (None, *record.rungs), strict=False)]
+    for before, era, rung in zip(eras, eras[1:], rungs, strict=False):
         chosen = record.verdict is not None and record.verdict.chosen == rung.name
         shown = padded(era if era != before else "", era_width)
         head = f"  {shown}  {'→' if chosen else ' '} {padded(rung.name, name_width)}  "
@@ -254,6 +256,12 @@ def _cost_cells(cost: Cost) -> tuple[str, str, str, str]:
         count_text(cost.parameters),
         bytes_text(cost.bytes),
     )
+
+
+def brief(rung: RungRecord, above: RungRecord | None) -> RungRecord:
+    """Return a rung without its reason where it was left out for the same one as the rung above it on the screen."""
+    repeats = above is not None and (rung.status, rung.reason) == (above.status, above.reason)
+    return replace(rung, reason=spoken("line.likewise")) if repeats and rung.status == "skipped" else rung
 
 
 def reason_text(rung: RungRecord) -> str:

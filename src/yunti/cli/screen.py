@@ -16,6 +16,7 @@ from rich.text import Text
 from yunti.cli.ahead import ahead_lines
 from yunti.cli.console import show, width_of
 from yunti.cli.layout import (
+    brief,
     command,
     data_lines,
     hung,
@@ -61,6 +62,7 @@ class Screen:
         self.width = width_of(console)
         self.live: Progress | None = None
         self.line = TaskID(0)
+        self.ended: RungRecord | None = None
 
     def __enter__(self) -> Screen:
         return self
@@ -95,7 +97,8 @@ class Screen:
             case RungEnded(record):
                 self._settle()
                 if record.reason != INTERRUPTED:  # told once, at the end
-                    show(self.console, self._ended(record))
+                    show(self.console, self._ended(brief(record, self.ended)))
+                self.ended = record
             case Decided() | Finished():
                 self._settle()
 

@@ -76,7 +76,7 @@ def climb(  # noqa: PLR0913  (the keywords are the options of the product's main
         rungs: names of the rungs to climb; all of the ladder if not given.
         seed: seed of everything random: the same seed on the same machine gives the same scores.
         device: "auto", "cpu", "cuda" or "mps".
-        pretrained: a local folder or hub name of a pretrained model for the rung of that name.
+        pretrained: a local folder or hub name of a pretrained model for the rungs that stand on one.
         refit: train the chosen rung anew on training and validation rows together, with all that was chosen kept,
             before the test rows are opened, if the budget holds it.
         worth: what a better score is worth, such as "1 point = 30 min", or "1 point = 20" in money where an hour has a

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from yunti.errors import PackageError, RungError
 
+BaseKind = Literal["text", "image", "audio"]
+
+_SOUND = ("conv_dim", "num_mel_bins")  # what only models that read waves or spectrograms have in their configuration
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
 
@@ -36,6 +40,29 @@ def folder_of(place: str) -> Path:
     raise RungError(
         f"--pretrained {place}", "it must be a folder or a model that the hub has", type(last).__name__,
         "download the model and give its folder",
+    )  # fmt: skip
+
+
+def kind_of(folder: Path) -> BaseKind:
+    """Say what a pretrained model reads, from its configuration.
+
+    Args:
+        folder: of the model; nothing but its `config.json` is opened.
+
+    Raises:
+        RungError: it reads neither text nor pictures nor sounds.
+        ValueError: `config.json` is not JSON.
+    """
+    config = json.loads((folder / "config.json").read_text())
+    if any(mark in config for mark in _SOUND):
+        return "audio"
+    if "vocab_size" in config:
+        return "text"
+    if "num_channels" in config or "image_size" in config:
+        return "image"
+    raise RungError(
+        f"--pretrained {folder}", "it must read text, pictures or sounds",
+        f"it is a {config.get('model_type', 'model')}", "give an encoder of text, pictures or sounds",
     )  # fmt: skip
 
 

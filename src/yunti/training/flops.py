@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 from yunti.models.layers import Batch
 from yunti.models.network import Network
@@ -17,7 +17,7 @@ def flops_per_row(network: Network, batch: Batch, target: Tensor) -> float:
 
     Matrix products, convolutions, attention and recurrent layers are counted; what works on single numbers is not.
     """
-    counter = FlopCounterMode(display=False, custom_mapping=_recurrent())
+    counter = FlopCounterMode(display=False, custom_mapping={**_recurrent(), **_attention()})
     network.module.train()
     with counter:
         torch.autograd.backward(network.loss(batch, target))
@@ -38,6 +38,21 @@ def _recurrent() -> dict[Any, Any]:
     return {
         torch.ops.aten.mkldnn_rnn_layer: forward,
         torch.ops.aten.mkldnn_rnn_layer_backward: backward,
+    }
+
+
+def _attention() -> dict[Any, Any]:
+    """Fused attention on a processor, which torch counts on GPUs only."""
+
+    def forward(queries: Any, keys: Any, values: Any, *_rest: Any, **_named: Any) -> int:
+        return int(sdpa_flop_count(queries, keys, values))  # type: ignore[no-untyped-call]
+
+    def backward(gradient: Any, queries: Any, keys: Any, values: Any, *_rest: Any, **_named: Any) -> int:
+        return int(sdpa_backward_flop_count(gradient, queries, keys, values))  # type: ignore[no-untyped-call]
+
+    return {
+        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: forward,
+        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: backward,
     }
 
 

@@ -5,7 +5,9 @@ from yunti.ladders.prediction import (
     constant,
     convnet,
     ensemble,
+    finetuned,
     linear,
+    lora,
     mlp,
     pretrained,
     recurrent,
@@ -28,5 +30,7 @@ LADDER: tuple[Rung, ...] = (
     resnet.RUNG,
     transformer.RUNG,
     pretrained.RUNG,
+    lora.RUNG,
+    finetuned.RUNG,
     ensemble.RUNG,
 )

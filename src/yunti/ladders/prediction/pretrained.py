@@ -1,14 +1,12 @@
-"""What a pretrained model makes of texts or pictures, frozen, with a small network on top."""
+"""What a pretrained model makes of texts, pictures or sounds, frozen, with a small network on top."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from yunti.ladders.prediction.fit import REASONS, augment_for, batch_for, epochs_for, rounded, too_few_rows
+from yunti.ladders.prediction.base import unfit_for
+from yunti.ladders.prediction.fit import REASONS, augment_for, batch_for, epochs_for, rounded
 from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
@@ -21,41 +19,11 @@ if TYPE_CHECKING:
     from yunti.models.network import Design, Reader
 
 
-def unfit_for(spec: Spec) -> str | None:
-    """Say why the rung cannot serve, or None; looks at the folder's files, never at weights."""
-    if spec.pretrained is None:
-        return say("unfit.no model")
-    if importlib.util.find_spec("transformers") is None:
-        return say("unfit.no transformers")
-    if reason := too_few_rows(spec):
-        return reason
-    folder = Path(spec.pretrained)
-    if not folder.is_dir():
-        is_name = spec.pretrained.count("/") <= 1 and not spec.pretrained.startswith((".", "/", "~"))
-        return None if is_name else say("unfit.no folder", folder=spec.pretrained)
-    return _unfit_folder(folder, spec)
-
-
-def _unfit_folder(folder: Path, spec: Spec) -> str | None:
-    if not (folder / "config.json").is_file():
-        return say("unfit.no config", folder=folder)
-    if not any(folder.glob("*.safetensors")):
-        return say("unfit.no weights", folder=folder)
-    try:
-        config = json.loads((folder / "config.json").read_text())
-    except ValueError:
-        return say("unfit.not JSON", folder=folder)
-    kind = "text" if "vocab_size" in config else "image"
-    if not any(column.kind == kind for column in spec.columns):
-        return say("unfit.texts" if kind == "text" else "unfit.images")
-    return None
-
-
 def build(spec: Spec, size: Size) -> Model:
     """Make the untrained network; the pretrained model is loaded when training or restoring begins."""
     from yunti.data.encode import Reading
     from yunti.models.network import Blueprint, Network
-    from yunti.models.pretrained import PretrainedReader
+    from yunti.models.pretrained.frozen import PretrainedReader
 
     def reader(spec: Spec) -> PretrainedReader:
         return PretrainedReader(spec.columns, Reading(side=32, tokens=200), spec.pretrained or "")
@@ -66,7 +34,9 @@ def build(spec: Spec, size: Size) -> Model:
 def design(spec: Spec, reader: Reader, size: Size) -> Design:
     """Derive the width of the head and the recipe."""
     from yunti.models.network import Design
+    from yunti.models.pretrained.frozen import PretrainedReader
 
+    assert isinstance(reader, PretrainedReader)
     recipe = Recipe(
         batch=batch_for(spec.rows),
         epochs=epochs_for(spec.rows, 80, 80),
@@ -87,7 +57,9 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
         "width": say("pretrained.width", dial=size.dial),
         "members": say("pretrained.members"),
     }
-    return Design(shape, recipe, reasons)
+    base = reader.base
+    told = {"base": base.place, "base_parameters": base.parameters, "base_sha256": base.weights_sha256}
+    return Design(shape, recipe, reasons, told)
 
 
 def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Module:

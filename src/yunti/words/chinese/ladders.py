@@ -15,7 +15,9 @@ LADDERS = {
     "rung.resnet": "层数很多，每一层只在输入上添加少许，因此加深网络并无坏处。",
     "rung.recurrent": "LSTM 层逐步双向读取每一行，留下重要的信息。",
     "rung.transformer": "列、词、图块和声音片段变成词元，彼此施加注意力。",
-    "rung.pretrained": "由预训练模型读取文本或图片，只训练其上的一个小网络。",
+    "rung.pretrained": "由预训练模型读取文本、图片或声音，只训练其上的一个小网络。",
+    "rung.lora": "预训练模型本身不变，只训练其各层旁的低秩矩阵乘积和输出头。",
+    "rung.finetuned": "预训练模型的全部权重以较小的学习率继续学习，其上的输出头学得更快。",
     "rung.ensemble": "对下面已训练的模型加权平均，权重以贪心法选取。",
     # 为何不适用
     "unfit.rows": "训练集只有 {rows} 行，不足以{purpose}：至少需要 {least} 行",
@@ -35,6 +37,8 @@ LADDERS = {
     "unfit.not JSON": "{folder}/config.json 不是合法的 JSON",
     "unfit.texts": "该预训练模型读取文本列，而数据中没有",
     "unfit.images": "该预训练模型读取图片列，而数据中没有",
+    "unfit.sounds": "该预训练模型读取音频列，而数据中没有",
+    "unfit.other model": "{folder} 中的模型既不读取文本，也不读取图片或声音",
     # 因时间而缩减
     "stopped.weights": "时间用尽时权重尚未收敛",
     "stopped.weights of rows": "时间用尽时，在 {rows} 行上拟合的权重尚未收敛",

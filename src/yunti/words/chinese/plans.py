@@ -30,6 +30,11 @@ PLANS = {
     "transformer.folds": "合并像素、帧和步，使一行约有 {tokens} 个词元",
     "pretrained.width": "冻结向量之上唯一一层的宽度，乘以宽度系数 {dial}",
     "pretrained.members": "共享权重、只在输入缩放上不同的输出头（TabM）",
+    "tuned.epochs": "3 · √(10,000 / 行数)，介于 1 与 20 之间：行数越少，基座需要看越多遍才能稳定",
+    "tuned.rates": "基座使用学习率本身，新加入的部分用 {rate}",
+    "lora.rank": "16、32、64 中最小的、其适配器（每个权重按 2 比特计）足以容纳全部答案的秩",
+    "lora.learning rate": "全部权重一起学习时所用 {usual} 的 {times} 倍（Schulman 等 2025）",
+    "finetuned.learning rate": "已发表的、适用于向量宽度为 {width} 的基座的学习率；前十分之一的步数上升，之后降到零",
     # 传统模型
     "linear.C": "数据相对于惩罚项的权重：沿路径取验证集上对数损失（或误差）最低者",
     "linear.link": "稀疏特征、类别多于两个时，一对其余收敛更快，效果不差",

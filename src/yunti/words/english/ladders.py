@@ -18,7 +18,10 @@ LADDERS = {
     "rung.resnet": "Many layers, each of which adds a little to what came in, so that depth does no harm.",
     "rung.recurrent": "LSTM layers read a row step by step, forwards and backwards, and keep what matters.",
     "rung.transformer": "Columns, words, patches and stretches of sound become tokens that attend to one another.",
-    "rung.pretrained": "A pretrained model reads texts or pictures; only a small network on top of it is trained.",
+    "rung.pretrained": "A pretrained model reads texts, pictures or sounds; only a small network on top of it is trained.",
+    "rung.lora": "A pretrained model stays as it is, and small products of matrices beside its layers learn with the "
+    "head.",
+    "rung.finetuned": "A pretrained model learns on with all its weights, slowly, and the head on top of it faster.",
     "rung.ensemble": "A weighted average of the models trained below, chosen greedily.",
     # why a rung cannot serve
     "unfit.rows": "{rows:d} training rows are too few {purpose:said}: it needs {least:d}",
@@ -38,6 +41,8 @@ LADDERS = {
     "unfit.not JSON": "{folder}/config.json is not JSON",
     "unfit.texts": "the pretrained model reads text columns, and there is none",
     "unfit.images": "the pretrained model reads image columns, and there is none",
+    "unfit.sounds": "the pretrained model reads audio columns, and there is none",
+    "unfit.other model": "the model in {folder} reads neither text nor pictures nor sounds",
     # what time cut short
     "stopped.weights": "the time was over before the weights had settled",
     "stopped.weights of rows": "the time was over before the weights of {rows:,} rows had settled",

@@ -34,6 +34,12 @@ PLANS = {
     "transformer.folds": "pixels, frames and steps are taken together so that a row has about {tokens:d} tokens",
     "pretrained.width": "of the one layer on top of the frozen vectors, times the dial {dial:g}",
     "pretrained.members": "heads that share their weights and differ in the scaling of their input (TabM)",
+    "tuned.epochs": "3 · √(10,000 / rows), between 1 and 20: few rows need more passes until a base has settled",
+    "tuned.rates": "the base learns at the rate itself, all that is new at {rate:g}",
+    "lora.rank": "the least of 16, 32 and 64 whose adapters can hold all answers, at 2 bits a weight",
+    "lora.learning rate": "{times:g} times the {usual:g} at which all weights would learn (Schulman et al. 2025)",
+    "finetuned.learning rate": "as published for bases whose vectors have {width:d} numbers; rises for a tenth of the "
+    "steps, then falls to zero",
     # traditional models
     "linear.C": "weight of the data against the penalty: the lowest log-loss (or error) on the validation rows, along "
     "a path",

@@ -102,6 +102,7 @@ SCREEN = {
     "line.chosen": "chosen",
     "line.chosen but": "chosen; {why}",
     "line.interrupted": "interrupted",
+    "line.likewise": "likewise",
     "line.refit": "refit",
     "line.test": "test",
     # the end

@@ -1,0 +1,186 @@
+"""What the rungs that stand on a pretrained model have in common."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from yunti.ladders.prediction.fit import REASONS, augment_for, rounded, too_few_rows
+from yunti.models.contract import Size
+from yunti.models.recipe import Recipe
+from yunti.specs import Kind, Spec
+from yunti.words import say
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from yunti.models.network import Design, Network, Reader
+    from yunti.models.pretrained.tuned import TunedReader
+
+_NONE_THERE: Mapping[Kind, str] = {"text": "unfit.texts", "image": "unfit.images", "audio": "unfit.sounds"}
+HEAD_RATE = 1e-3  # of what is new: head, norms, and the parts that read the other columns
+_SHORT_STEPS = 100
+
+
+def unfit_for(spec: Spec) -> str | None:
+    """Say why no rung on a pretrained model can serve, or None; looks at the folder's files, never at weights."""
+    if spec.pretrained is None:
+        return say("unfit.no model")
+    if importlib.util.find_spec("transformers") is None:
+        return say("unfit.no transformers")
+    if reason := too_few_rows(spec):
+        return reason
+    folder = Path(spec.pretrained)
+    if not folder.is_dir():
+        is_name = spec.pretrained.count("/") <= 1 and not spec.pretrained.startswith((".", "/", "~"))
+        return None if is_name else say("unfit.no folder", folder=spec.pretrained)
+    return _unfit_folder(folder, spec)
+
+
+def _unfit_folder(folder: Path, spec: Spec) -> str | None:
+    from yunti.errors import RungError
+    from yunti.models.hub import kind_of
+
+    if not (folder / "config.json").is_file():
+        return say("unfit.no config", folder=folder)
+    if not any(folder.glob("*.safetensors")):
+        return say("unfit.no weights", folder=folder)
+    try:
+        kind = kind_of(folder)
+    except ValueError:
+        return say("unfit.not JSON", folder=folder)
+    except RungError:
+        return say("unfit.other model", folder=folder)
+    return None if spec.of_kind(kind) else say(_NONE_THERE[kind])
+
+
+def build_on(name: str, spec: Spec, size: Size, design: Callable[[Spec, Reader, Size], Design], rank: bool) -> Network:
+    """Make the untrained network of a rung whose base learns.
+
+    Args:
+        name: the rung's name.
+        spec: the columns and the task.
+        size: the dial.
+        design: derives shape and recipe.
+        rank: whether the base learns through adapters, whose rank stands in the shape, and keeps its own weights.
+    """
+    from yunti.data.encode import Reading
+    from yunti.models.network import Blueprint, Network
+    from yunti.models.pretrained.tuned import TunedReader, fold
+
+    def reader(spec: Spec) -> TunedReader:
+        return TunedReader(spec.columns, Reading(side=32, tokens=200), spec.pretrained or "", is_own=not rank)
+
+    finish = fold if rank else None
+    return Network(spec, Blueprint(name, reader, design, assemble, on_base=True, finish=finish), size)
+
+
+def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Module:
+    """Make the module: the pretrained model, plain parts for the other columns, and a head on all of them."""
+    from yunti.models.inputs import plain_part, table_parts
+    from yunti.models.layers import Fused, Members
+    from yunti.models.lora import add_adapters
+    from yunti.models.pretrained.base import IDLE
+    from yunti.models.pretrained.tuned import BasePart
+
+    reader = _tuned(reader)
+    base = reader.base.load()
+    if rank := shape.get("rank"):
+        add_adapters(base, rank, leave=IDLE)
+    parts = table_parts(reader, shape["number_width"])
+    widths = {"text": shape["token_width"]}
+    parts.extend(plain_part(each, widths.get(each.kind, shape["stream_width"])) for each in reader.other_streams)
+    parts.append(BasePart(base, reader.base.intake, list(reader.read), reader.base.width, is_frozen=bool(rank)))
+    width = sum(part.width for part in parts)
+    return Fused(parts, Members(width, [shape["width"]], shape["members"], outputs, shape["dropout"]))
+
+
+def shape_for(size: Size) -> dict[str, Any]:
+    """Return what stands on the base, as wide as on a frozen one."""
+    return {
+        "width": rounded(size.dial * 256),
+        "members": 8,
+        "number_width": 12,
+        "stream_width": 128,
+        "token_width": 96,
+        "dropout": 0.1,
+    }
+
+
+def reasons_for(size: Size) -> dict[str, str]:
+    """Return why the shape and the recipe are as they are."""
+    return {
+        **REASONS,
+        "width": say("pretrained.width", dial=size.dial),
+        "members": say("pretrained.members"),
+        "epochs": say("tuned.epochs"),
+        "rates": say("tuned.rates", rate=HEAD_RATE),
+    }
+
+
+def told_of(reader: Reader) -> dict[str, Any]:
+    """Return what the plan tells of the base."""
+    base = _tuned(reader).base
+    return {"base": base.place, "base_parameters": base.parameters, "base_sha256": base.weights_sha256}
+
+
+def whole_rate(width: int) -> float:
+    """Return the learning rate at which all weights of a base learn: smaller for wider ones, as they were published.
+
+    Source: Devlin et al., 2019, BERT, arXiv 1810.04805, and Turc et al., 2019, arXiv 1908.08962: 2 to 5 · 10⁻⁵, the
+    larger ones for the smaller models.
+
+    Args:
+        width: numbers of a row's vector.
+
+    Example:
+        >>> whole_rate(384), whole_rate(768), whole_rate(1024)
+        (5e-05, 3e-05, 2e-05)
+    """
+    return 5e-5 if width < 512 else 3e-5 if width < 1024 else 2e-5
+
+
+def tuned_epochs(rows: int) -> float:
+    """Return how often every row is seen: 3 · √(10,000 / rows), between 1 and 20.
+
+    Few rows need more passes until a base has settled (Mosbach et al., 2021, On the stability of fine-tuning BERT,
+    arXiv 2006.04884).
+
+    Example:
+        >>> tuned_epochs(100), tuned_epochs(2500), tuned_epochs(10_000), tuned_epochs(1_000_000)
+        (20.0, 6.0, 3.0, 1.0)
+    """
+    return round(min(20.0, max(1.0, 3 * (10_000 / rows) ** 0.5)), 1)
+
+
+def recipe_for(spec: Spec, base_rate: float) -> Recipe:
+    """Return the recipe: small batches, a linear rise and fall, and what is new learns at its own rate.
+
+    Args:
+        spec: the columns and the task.
+        base_rate: at which the base learns.
+    """
+    return Recipe(
+        batch=16 if spec.rows < 2000 else 32,
+        epochs=tuned_epochs(spec.rows),
+        learning_rate=base_rate,
+        weight_decay=0.01,
+        schedule="linear",
+        warmup=0.1,
+        rates=((".base.", 1.0), ("", HEAD_RATE / base_rate)),
+        augment=augment_for(spec),
+    )
+
+
+def is_short(recipe: Recipe, rows: int) -> bool:
+    """Say whether the whole recipe is less than a hundred steps."""
+    return recipe.epochs * rows / recipe.batch < _SHORT_STEPS
+
+
+def _tuned(reader: Reader) -> TunedReader:
+    from yunti.models.pretrained.tuned import TunedReader
+
+    assert isinstance(reader, TunedReader)
+    return reader

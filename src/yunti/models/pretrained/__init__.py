@@ -1,0 +1,1 @@
+"""Pretrained models of others: what they make of texts, pictures and sounds, frozen or learning on."""

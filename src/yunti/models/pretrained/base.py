@@ -1,0 +1,197 @@
+"""A pretrained model: what it reads, how large it is, its weights out of their folder, what a bundle keeps of it."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import nn
+
+from yunti.errors import BundleError, RungError
+from yunti.models.hub import folder_of, kind_of, transformers_package, weights_hash
+from yunti.models.pretrained.intake import TOKENS, Intake, PictureIntake, TextIntake
+from yunti.models.pretrained.sounds import BandIntake, WaveIntake
+
+# What would draw from generators that no checkpoint keeps, hide whole layers, or keep fused attention from being used
+_OFF = {
+    "apply_spec_augment": False, "layerdrop": 0.0, "encoder_layerdrop": 0.0, "use_cache": False,
+    "attention_probs_dropout_prob": 0.0, "attention_dropout": 0.0, "attn_pdrop": 0.0,
+}  # fmt: skip
+IDLE = ("pooler", "masked_spec_embed", "mask_token")  # parts that the mean over all states does not pass through
+_SIDE = 224
+_UNREADABLE = (OSError, ValueError, KeyError, ImportError)
+
+
+@final
+class Base:
+    """A pretrained model; its weights are read when they are asked for.
+
+    Args:
+        folder: as Hugging Face saves models; nothing of it is run.
+        place: what it was called by: the folder, or a name on the hub.
+        has_weights: whether the folder holds weights; without them `load` gives those that training begins with.
+
+    Raises:
+        RungError: `transformers` cannot read it.
+    """
+
+    def __init__(self, folder: Path, place: str, has_weights: bool = True) -> None:
+        self._folder = folder if has_weights else None
+        self.place = str(folder.resolve()) if Path(place).is_dir() else place
+        self.weights_sha256 = weights_hash(folder) if has_weights else ""
+        self.kind = kind_of(folder)
+        try:
+            config = transformers_package().AutoConfig.from_pretrained(str(folder), **_LOCAL)
+            for name, value in _OFF.items():
+                if getattr(config, name, None) is not None:
+                    setattr(config, name, value)
+            self._config = config
+            self.intake = _intake_of(folder, self.kind, config)
+        except _UNREADABLE as error:
+            raise _unreadable(place, error) from error
+
+    def load(self) -> nn.Module:
+        """Return the model with its weights, in float32, on the processor.
+
+        Raises:
+            RungError: its weights cannot be read.
+        """
+        transformers, config = transformers_package(), copy.deepcopy(self._config)
+        if self._folder is None:
+            return self._reduced(transformers.AutoModel.from_config(config, dtype=torch.float32))
+        try:
+            model = transformers.AutoModel.from_pretrained(
+                str(self._folder), config=config, use_safetensors=True, dtype=torch.float32, **_LOCAL
+            )
+        except _UNREADABLE as error:
+            raise _unreadable(self.place, error) from error
+        return self._reduced(model)
+
+    @functools.cached_property
+    def skeleton(self) -> nn.Module:
+        """The model without numbers: names, layers and shapes, before rows have told how long they are."""
+        with torch.device("meta"):
+            model = transformers_package().AutoModel.from_config(copy.deepcopy(self._config))
+        return self._encoder(model)
+
+    @property
+    def width(self) -> int:
+        """Numbers of a row's vector."""
+        config: Any = self.skeleton.config
+        sizes = getattr(config, "hidden_sizes", None)
+        return int(sizes[-1] if sizes else config.hidden_size)
+
+    @property
+    def parameters(self) -> int:
+        """Number of its weights."""
+        return sum(each.numel() for each in self.skeleton.parameters())
+
+    def files(self) -> dict[str, str]:
+        """Return the small files that it can be built from again, without its weights: name and text.
+
+        Raises:
+            RungError: its tokeniser is not made of text.
+        """
+        with tempfile.TemporaryDirectory(prefix="yunti-") as workspace:
+            folder = Path(workspace)
+            if isinstance(self.intake, TextIntake):
+                self.intake.tokeniser.save_pretrained(folder)
+            self._config.save_pretrained(folder)
+            extractor = None if self._folder is None else self._folder / "preprocessor_config.json"
+            if extractor is not None and extractor.exists():
+                (folder / extractor.name).write_bytes(extractor.read_bytes())
+            try:
+                return {file.name: file.read_text("utf-8") for file in sorted(folder.iterdir())}
+            except UnicodeDecodeError as error:
+                must, mend = "its tokeniser must be text to stand in a bundle", "use the rung pretrained or lora"
+                raise RungError(f"--pretrained {self.place}", must, "it is not", mend) from error
+
+    def _encoder(self, model: Any) -> nn.Module:
+        model = model.get_encoder() if getattr(model.config, "is_encoder_decoder", False) else model
+        part = {"image": "vision_model", "text": "text_model", "audio": ""}[self.kind]
+        encoder: nn.Module = getattr(model, part, model) if part else model
+        return encoder
+
+    def _reduced(self, model: Any) -> nn.Module:
+        encoder = self._encoder(model)
+        for name, parameter in encoder.named_parameters():
+            if any(idle in name for idle in IDLE):
+                parameter.requires_grad_(False)
+        self.intake.adapt(encoder)
+        return encoder.eval()
+
+
+_LOCAL = {"local_files_only": True, "trust_remote_code": False}
+
+
+def open_base(place: str) -> Base:
+    """Return the pretrained model at a place, a folder or a name on the hub.
+
+    Raises:
+        RungError: there is none, or none that can be read.
+        PackageError: `transformers` is not installed.
+    """
+    return Base(folder_of(place), place)
+
+
+def open_again(place: str, weights_sha256: str) -> Base:
+    """Return the pretrained model that a bundle was made with.
+
+    Raises:
+        BundleError: it is gone or was changed.
+    """
+    try:
+        base = open_base(place)
+    except (OSError, RungError) as error:
+        raise BundleError(
+            "the bundle", f"the pretrained model it was made with must be at {place}", "it is not there",
+            "bring it back to that place",
+        ) from error  # fmt: skip
+    if base.weights_sha256 != weights_sha256:
+        raise BundleError(
+            "the bundle", f"the weights at {place} must be those it was made with", "they are others",
+            "bring back the same pretrained model",
+        )  # fmt: skip
+    return base
+
+
+def built_from(files: Mapping[str, str], place: str) -> Base:
+    """Return a pretrained model without its weights, from the files that `Base.files` returned.
+
+    Args:
+        files: name and text of each.
+        place: where it came from.
+
+    Raises:
+        BundleError: a name that would leave the folder they are laid into.
+    """
+    with tempfile.TemporaryDirectory(prefix="yunti-") as workspace:
+        for name, text in files.items():
+            if Path(name).name != name:
+                raise BundleError("the bundle", "its files must have plain names", repr(name), "do not use it")
+            (Path(workspace) / name).write_text(text, "utf-8")
+        return Base(Path(workspace), place, has_weights=False)
+
+
+def _intake_of(folder: Path, kind: str, config: Any) -> Intake:
+    transformers = transformers_package()
+    if kind == "image":
+        side = getattr(config, "image_size", _SIDE) or _SIDE
+        return PictureIntake(folder, int(side if isinstance(side, int) else side[0]))
+    if kind == "text":
+        tokeniser = transformers.AutoTokenizer.from_pretrained(str(folder), **_LOCAL)
+        return TextIntake(tokeniser, int(getattr(config, "max_position_embeddings", None) or TOKENS + 2))
+    if getattr(config, "conv_kernel", None):
+        return WaveIntake(folder, config)
+    return BandIntake(transformers.AutoFeatureExtractor.from_pretrained(str(folder), **_LOCAL), config)
+
+
+def _unreadable(place: str, error: Exception) -> RungError:
+    got = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+    must, mend = "it must be a model that transformers can read", "give another model"
+    return RungError(f"--pretrained {place}", must, got, mend)

@@ -1,0 +1,127 @@
+"""How the rows of a column become what a pretrained model reads, and the vectors that it makes of them."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from yunti.data.table import Images, Ragged, Texts
+from yunti.models.layers import masked_mean
+
+TOKENS = 256  # most of one text: attention costs their square, and what a text is about stands early in it
+_IMAGENET = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
+
+
+class Intake(ABC):
+    """Between a column and a pretrained model."""
+
+    def fit(self, column: object, rate: int) -> None:  # noqa: B027  (most have nothing to learn)
+        """Learn from training rows how long they are, where rows must have one length.
+
+        Args:
+            column: training rows.
+            rate: samples per second, of sounds.
+        """
+
+    @abstractmethod
+    def encode(self, column: object, rate: int) -> NDArray[Any] | Ragged:
+        """Return the rows as arrays, in their order.
+
+        Args:
+            column: the rows.
+            rate: samples per second, of sounds.
+        """
+
+    @abstractmethod
+    def read(self, base: nn.Module, values: Tensor, mask: Tensor | None) -> Tensor:
+        """Return one vector a row, the mean over its tokens, patches or frames, shape (rows, width).
+
+        Args:
+            base: the pretrained model.
+            values: a batch of encoded rows.
+            mask: true on real steps, for rows of different length.
+        """
+
+    def adapt(self, base: nn.Module) -> None:  # noqa: B027  (most take a model as it is)
+        """Change a model that was just loaded to what `fit` learned."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what `fit` learned, as plain JSON values."""
+        return {}
+
+    def restore(self, facts: Mapping[str, Any]) -> None:  # noqa: B027  (most have learned nothing)
+        """Take back what `facts` returned."""
+
+
+@final
+class TextIntake(Intake):
+    """Texts as the tokens of the model's own tokeniser.
+
+    Args:
+        tokeniser: as `transformers` loads it.
+        positions: most tokens that the model can place.
+    """
+
+    def __init__(self, tokeniser: Any, positions: int) -> None:
+        tokeniser.pad_token = tokeniser.pad_token or tokeniser.eos_token
+        self.tokeniser = tokeniser
+        self.longest = max(1, min(TOKENS, positions - 2))
+        self._padding = int(tokeniser.pad_token_id or 0)
+
+    def encode(self, column: object, rate: int) -> Ragged:
+        """Return the tokens of every text; one without any gets a padding token, so that there is something to read."""
+        assert isinstance(column, Texts)
+        texts = column.strings()
+        made = self.tokeniser(texts, truncation=True, max_length=self.longest)["input_ids"] if texts else []
+        rows = [tokens or [self._padding] for tokens in made]
+        offsets = np.cumsum([0, *map(len, rows)]).astype(np.int64)
+        return Ragged(np.array([token for tokens in rows for token in tokens], dtype=np.int32), offsets)
+
+    def read(self, base: nn.Module, values: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the mean over the tokens."""
+        assert mask is not None
+        mask = mask[:, : self.longest]  # rows are laid side by side in multiples of 16, which may be more
+        tokens = values[:, : self.longest].long().masked_fill(~mask, self._padding)
+        state: Tensor = base(input_ids=tokens, attention_mask=mask.long()).last_hidden_state
+        return masked_mean(state, mask)
+
+
+@final
+class PictureIntake(Intake):
+    """Pictures as they are stored; only the model's batch is brought to its size and scale.
+
+    Args:
+        folder: of the model; its `preprocessor_config.json` says what mean and deviation it was trained with.
+        side: of the pictures that it reads.
+    """
+
+    def __init__(self, folder: Path, side: int) -> None:
+        file = folder / "preprocessor_config.json"
+        wishes = {**_IMAGENET, **(json.loads(file.read_text()) if file.exists() else {})}
+        self.mean, self.deviation = tuple(wishes["image_mean"]), tuple(wishes["image_std"])
+        self._side = side
+
+    def encode(self, column: object, rate: int) -> NDArray[Any]:
+        """Return the pixels."""
+        assert isinstance(column, Images)
+        return column.pixels
+
+    def read(self, base: nn.Module, values: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the mean over the patches, or over the places of a convolutional network."""
+        pixels = values.permute(0, 3, 1, 2).float() / 255
+        pixels = pixels.expand(-1, 3, -1, -1) if pixels.shape[1] == 1 else pixels[:, :3]
+        size = (self._side, self._side)
+        pixels = F.interpolate(pixels, size=size, mode="bilinear", antialias=True)
+        mean, deviation = (torch.tensor(each, device=pixels.device) for each in (self.mean, self.deviation))
+        scaled = (pixels - mean[:, None, None]) / deviation[:, None, None]
+        state: Tensor = base(pixel_values=scaled).last_hidden_state
+        return state.mean(dim=(2, 3)) if state.ndim == 4 else state.mean(dim=1)
