@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from yunti.cli.app import run
 from yunti.data.table import Examples, Table, Texts
@@ -34,7 +35,7 @@ def built(name, rows):
     return find_rung("language", name).build(spec, Size(0.25))
 
 
-@pytest.fixture(scope="module", params=["unigram", "kneser_ney", "gpt"])
+@pytest.fixture(scope="module", params=["unigram", "kneser_ney", "lstm", "gpt"])
 def trained(request):
     model, rows = built(request.param, 60), examples(60)
     train(model, rows, examples(20, seed=1), Watch(time.monotonic() + 15))
@@ -49,7 +50,7 @@ def test_texts_cost_what_their_tokens_cost_and_training_helps(trained):
     assert costs.shape == (20, 5)
     assert costs[:, 1].tolist() == [len(text.encode()) for text in texts]
     assert costs[:, 2].tolist() == [len(text) for text in texts]
-    assert bits_per_byte(held.target, costs) < {"unigram": 4.6, "kneser_ney": 0.5, "gpt": 4.0}[name]
+    assert bits_per_byte(held.target, costs) < {"unigram": 4.6, "kneser_ney": 0.5, "lstm": 4.0, "gpt": 4.0}[name]
     alone = model.predict(held.table.take(slice(3, 4)))
     np.testing.assert_allclose(alone, costs[3:4], rtol=1e-4)  # whatever stands beside it
 
@@ -76,6 +77,27 @@ def test_a_trained_rung_writes_and_the_probabilities_are_those_it_scores_with(tr
     assert nats == pytest.approx(model.predict(table)[0, 0], rel=1e-4)
 
 
+@pytest.mark.parametrize("name", ["lstm", "gpt"])
+def test_documents_in_one_window_do_not_know_of_each_other(name):
+    model, rows = built(name, 12), examples(12)
+    model.prepare(rows)
+    packed = model.pack(rows).table.packed("tokens")
+    window = packed.arrays(np.arange(len(packed)))
+    tokens, documents = (torch.from_numpy(window[part]) for part in ("", ".document"))
+    row = next(place for place, each in enumerate(documents) if each[0] != each[40])
+    second = int((documents[row] == documents[row, 0]).sum())
+    reads = model.module.eval().language.states
+    with torch.no_grad():
+        for parameter in model.module.parameters():  # some begin as zeros, through which nothing would leak
+            parameter.normal_(std=0.1)
+        together = reads(tokens[row : row + 1, :-1], documents[row : row + 1])
+        last = second + int((documents[row] == documents[row, second]).sum())
+        alone = reads(tokens[row : row + 1, second:last])
+        leaking = reads(tokens[row : row + 1, :-1])
+    torch.testing.assert_close(together[:, second:last], alone, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(leaking[:, second:last], alone, atol=1e-3)
+
+
 def test_it_is_trained_anew_on_more_texts(trained):
     name, model = trained
     before = model.parts()
@@ -83,7 +105,7 @@ def test_it_is_trained_anew_on_more_texts(trained):
     refit(model, more, Watch(time.monotonic() + 30))
     assert bits_per_byte(more.target, model.predict(more.table)) < 4.6
     model.restore(before)
-    assert name in ("unigram", "kneser_ney", "gpt")
+    assert name in ("unigram", "kneser_ney", "lstm", "gpt")
 
 
 def test_writing_ends_before_a_text_that_stops_it():
