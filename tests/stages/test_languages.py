@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import time
 
 import numpy as np
@@ -9,12 +12,13 @@ import pyarrow as pa
 import pytest
 import torch
 
+import yunti
 from yunti.cli.app import run
 from yunti.data.table import Examples, Table, Texts
 from yunti.errors import RungError
 from yunti.ladders.find import find_rung
 from yunti.models.contract import Size, Watch
-from yunti.models.generation import write
+from yunti.models.generation import write, write_all
 from yunti.models.sampling import Sampling
 from yunti.specs import ColumnSpec, Spec
 from yunti.tasks.language import bits_per_byte
@@ -38,7 +42,7 @@ def built(name, rows):
 @pytest.fixture(scope="module", params=["unigram", "kneser_ney", "lstm", "gpt"])
 def trained(request):
     model, rows = built(request.param, 60), examples(60)
-    train(model, rows, examples(20, seed=1), Watch(time.monotonic() + 15))
+    train(model, rows, examples(20, seed=1), Watch(time.monotonic() + 60))
     return request.param, model
 
 
@@ -108,6 +112,27 @@ def test_it_is_trained_anew_on_more_texts(trained):
     assert name in ("unigram", "kneser_ney", "lstm", "gpt")
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_many_prompts_are_written_as_one_by_one(trained, temperature):
+    _, model = trained
+    prompts = ["the cat sat on", "a", "", "the dog", "a cat and a dog sat. " * 12, "云", "the " * 40, "the dog"]
+    sampling = Sampling(max_tokens=50, temperature=temperature, seed=5, stop=("log",))
+    told: list[float] = []
+    together = write_all(model.writer, prompts, sampling, told.append)
+    alone = ["".join(write(model.writer, prompt, sampling, place)) for place, prompt in enumerate(prompts)]
+    assert [each.text for each in together] == alone
+    assert [each.prompt for each in together] == prompts
+    assert told == sorted(told)
+    assert told[-1] == 1
+    assert all(0 < each.tokens <= 50 and each.seconds > 0 and each.decode_per_second > 0 for each in together)
+
+
+def test_texts_end_where_they_are_when_the_time_is_over(trained):
+    _, model = trained
+    found = write_all(model.writer, ["the", "a"], Sampling(), until=time.monotonic())
+    assert [each.text for each in found] == ["", ""]
+
+
 def test_writing_ends_before_a_text_that_stops_it():
     model = built("kneser_ney", 60)
     train(model, examples(60), examples(20, seed=1), Watch(time.monotonic() + 15))
@@ -117,7 +142,7 @@ def test_writing_ends_before_a_text_that_stops_it():
     assert "".join(pieces) == whole[: whole.index(" dog")]
 
 
-def test_a_book_is_climbed_and_its_bundle_writes(tmp_path, capsys):
+def test_a_book_is_climbed_and_its_bundle_writes(tmp_path, capsys, monkeypatch):
     book, out = tmp_path / "book.txt", tmp_path / "run"
     book.write_text("".join(f"{line}, number {place}.\n" for place in range(400) for line in LINES), encoding="utf-8")
     code = run(["climb", str(book), "--budget", "30s", "--rungs", "unigram,kneser_ney", "--out", str(out)])
@@ -129,7 +154,37 @@ def test_a_book_is_climbed_and_its_bundle_writes(tmp_path, capsys):
     assert first.startswith("the")
     assert run(arguments) == 0
     assert capsys.readouterr().out == first
+    the_files_of_prompts(out / "models" / "kneser_ney", tmp_path, capsys, monkeypatch)
     assert (out / "report.html").is_file()
+
+
+def the_files_of_prompts(bundle, folder, capsys, monkeypatch):
+    """What holds for prompts of files, of standard input, and for the forms of what is written."""
+    prompts, usual = folder / "prompts.txt", ["--max-tokens", "20", "--temperature", "0"]
+    prompts.write_text("the cat\n\na cat and\n", encoding="utf-8")
+    by_line = ["generate", str(bundle), "--prompts", str(prompts), *usual]
+    assert run(by_line) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    expected = yunti.load(bundle).generate_all(["the cat", "a cat and"], max_tokens=20, temperature=0)
+    assert rows == [
+        {"prompt": prompt, "text": text} for prompt, text in zip(["the cat", "a cat and"], expected, strict=True)
+    ]
+    for ending in (".jsonl", ".csv", ".txt"):
+        assert run([*by_line, "--out", str(folder / f"texts{ending}")]) == 0
+        assert "2 texts were written to" in capsys.readouterr().err
+    assert [json.loads(line) for line in (folder / "texts.jsonl").read_text().splitlines()] == rows
+    with (folder / "texts.csv").open(newline="") as file:
+        assert list(csv.DictReader(file)) == rows
+    lines = [(each["prompt"] + each["text"]).replace("\n", "\\n") for each in rows]
+    assert (folder / "texts.txt").read_text().splitlines() == lines
+    assert run([*by_line, "--json"]) == 0
+    numbers = json.loads(capsys.readouterr().out)
+    assert [each["text"] for each in numbers] == expected
+    assert {"tokens", "seconds", "prefill_per_second", "decode_per_second"} < set(numbers[0])
+    monkeypatch.setattr("sys.stdin", io.StringIO("the cat\n"))
+    for arguments in (["--prompt", "-"], ["--prompt", "the cat", "--stream"]):
+        assert run(["generate", str(bundle), *arguments, *usual]) == 0
+        assert capsys.readouterr().out == "the cat" + expected[0] + "\n"
 
 
 def test_a_model_that_answers_does_not_write():
