@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from yunti.copied import CopiedRecord
 from yunti.errors import SourceError
 from yunti.specs import ColumnSpec, Era, TaskSpec
 
@@ -332,6 +333,7 @@ class ClimbRecord:
     rungs: tuple[RungRecord, ...] = ()
     verdict: VerdictRecord | None = None
     test: TestRecord | None = None
+    copied: CopiedRecord | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     yunti: str = ""
     created: str = ""

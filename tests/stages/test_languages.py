@@ -20,6 +20,7 @@ from yunti.ladders.find import find_rung
 from yunti.models.contract import Size, Watch
 from yunti.models.generation import write, write_all
 from yunti.models.sampling import Sampling
+from yunti.records import ClimbRecord, from_json
 from yunti.specs import ColumnSpec, Spec
 from yunti.tasks.language import bits_per_byte
 from yunti.tasks.task import infer_task
@@ -155,7 +156,15 @@ def test_a_book_is_climbed_and_its_bundle_writes(tmp_path, capsys, monkeypatch):
     assert run(arguments) == 0
     assert capsys.readouterr().out == first
     the_files_of_prompts(out / "models" / "kneser_ney", tmp_path, capsys, monkeypatch)
-    assert (out / "report.html").is_file()
+    copied = from_json(ClimbRecord, (out / "climb.json").read_text()).copied
+    assert copied is not None
+    assert (copied.rung, copied.searched) == ("kneser_ney", 1.0)
+    assert 0 < copied.copied_spans <= copied.spans  # a book of four lines is soon known by heart
+    assert len(copied.longest) >= copied.span
+    assert copied.held_copied_spans <= copied.held_spans
+    page = (out / "report.html").read_text()
+    assert "Whether it copies" in page
+    assert f"{copied.copied_runs:,} of {copied.runs:,} generated runs of 20 words" in page
 
 
 def the_files_of_prompts(bundle, folder, capsys, monkeypatch):

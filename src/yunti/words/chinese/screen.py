@@ -102,6 +102,7 @@ SCREEN = {
     "line.chosen": "选定",
     "line.chosen but": "选定；{why}",
     "line.interrupted": "被中断",
+    "line.copies": "检查照抄",
     "line.refit": "重新训练",
     "line.test": "测试",
     # 结尾

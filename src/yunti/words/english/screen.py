@@ -102,6 +102,7 @@ SCREEN = {
     "line.chosen": "chosen",
     "line.chosen but": "chosen; {why}",
     "line.interrupted": "interrupted",
+    "line.copies": "what it copies",
     "line.refit": "refit",
     "line.test": "test",
     # the end
