@@ -298,9 +298,7 @@ class RefitRecord:
 
 @dataclass(frozen=True)
 class VerdictRecord:
-    """The chosen rung and why, in one sentence; what could be done next; what holds the score back; and whether the
-    rung was trained anew on all rows but the test rows.
-    """
+    """The chosen rung and why; what could be done next; what holds the score back; whether it was trained anew."""
 
     chosen: str
     reason: str

@@ -69,7 +69,7 @@ REPORT: dict[str, str] = {
     "report.copied.spans": "spans of {size:d} characters",
     "report.copied.longest": "The longest span that was written and stands in the training text has {characters:,} "
     "{characters:character|characters}:",
-    "report.note.copied": "{rung} wrote on after the beginnings of {texts:,} validation texts, at temperature 1, "
+    "report.note.copied": "{rung} wrote on after the beginnings of {texts:,} validation texts, at temperature 1: "
     "{characters:,} characters in all. Any text shares some runs with other text: the rest of these validation texts is "
     "the yardstick. Much more than it means that the model recites.",
     "report.note.copied part": "The time sufficed for {share} of the training text.",
