@@ -205,10 +205,8 @@ def test_n_grams_recite_what_they_counted_and_frequencies_do_not():
         train(model, rows, examples(20, seed=1), Watch(time.monotonic() + 60))
         written = write_all(model.writer, ["the "] * 4, Sampling(temperature=1, max_tokens=200))
         found[name] = find_copies([[each.text for each in written]], rows.table["text"].values)
-    frequencies, counted = (found[name].shares[0] for name in ("unigram", "kneser_ney"))
-    assert frequencies.copied_spans == 0
-    assert counted.copied_spans > 0.2 * counted.spans
-    assert len(found["kneser_ney"].longest) > 50 > len(found["unigram"].longest)
+    assert found["unigram"].shares[0].copied_spans == 0
+    assert len(found["kneser_ney"].longest) > len(found["unigram"].longest) + 10
 
 
 def test_a_model_that_answers_does_not_write():
