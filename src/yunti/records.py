@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from yunti.copied import CopiedRecord
 from yunti.errors import SourceError
 from yunti.specs import ColumnSpec, Era, TaskSpec
 
@@ -297,9 +298,7 @@ class RefitRecord:
 
 @dataclass(frozen=True)
 class VerdictRecord:
-    """The chosen rung and why, in one sentence; what could be done next; what holds the score back; and whether the
-    rung was trained anew on all rows but the test rows.
-    """
+    """The chosen rung and why; what could be done next; what holds the score back; whether it was trained anew."""
 
     chosen: str
     reason: str
@@ -332,6 +331,7 @@ class ClimbRecord:
     rungs: tuple[RungRecord, ...] = ()
     verdict: VerdictRecord | None = None
     test: TestRecord | None = None
+    copied: CopiedRecord | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     yunti: str = ""
     created: str = ""

@@ -42,8 +42,8 @@ FLAGS = {
     "look": f"SOURCE {READING} --lang --json",
     "rungs": "--task --lang --json",
     "predict": "BUNDLE INPUT -o --out --lang",
-    "generate": "BUNDLE --prompt --temperature --top-k --top-p --min-p --repetition-penalty --max-tokens --stop --seed "
-    "--lang",
+    "generate": "BUNDLE --prompt --prompts -o --out --temperature --top-k --top-p --min-p --repetition-penalty "
+    "--max-tokens --stop --seed --stream --lang --json",
     "evaluate": "BUNDLE DATA --lang --json",
     "report": "RUN -o --out --lang",
     "board": "RUN --port",

@@ -42,6 +42,14 @@ MISTAKES = {
         "its folder must be there, but no is not",
     ),
     "a bundle that is none": (["predict", "absent", "a.csv", "-o", "out.csv"], "absent"),
+    "prompts of no form": (["generate", "b", "--prompts", "a.xlsx"], "a.xlsx: the ending of a file of prompts must"),
+    "prompts that are absent": (["generate", "b", "--prompts", "absent.txt"], "absent.txt"),
+    "prompts twice": (["generate", "b", "--prompt", "x", "--prompts", "a.txt"], "--prompts: one of --prompt and"),
+    "a stream of a file": (["generate", "b", "--stream", "--prompts", "a.txt"], "it must stand without --prompts"),
+    "a text in no form": (
+        ["generate", "b", "-o", "out.parquet"],
+        "its ending must name a form, but '.parquet' does not; choose one of '.jsonl'",
+    ),
     "a bundle to evaluate that is none": (["evaluate", "absent.yunti", "a.csv"], "absent.yunti"),
     "a board of no run": (["board", "absent"], "it must be the run folder of a climb, but there is no such folder"),
     "a board of another folder": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, final
@@ -125,6 +125,28 @@ class Bundle:
         from yunti.models.sampling import Sampling
 
         return write(self.model.writer, prompt, Sampling(**sampling), stream)
+
+    def generate_all(self, prompts: Sequence[str], **sampling: Any) -> list[str]:
+        """Continue several texts, those of a network side by side; only bundles of the language ladder can.
+
+        Each is what `generate` gives with its place in the list as `stream`.
+
+        Args:
+            prompts: what the texts begin with.
+            sampling: as for `generate`.
+
+        Raises:
+            RungError: the bundle answers, it does not write.
+            OptionError: a value is out of its range.
+
+        Example:
+            >>> bundle = yunti.load("runs/book/models/gpt")  # doctest: +SKIP
+            >>> bundle.generate_all(["To be", "Once upon a time"], max_tokens=40)  # doctest: +SKIP
+        """
+        from yunti.models.generation import write_all
+        from yunti.models.sampling import Sampling
+
+        return [each.text for each in write_all(self.model.writer, prompts, Sampling(**sampling))]
 
     def evaluate(self, source: object) -> dict[str, Any]:
         """Score the model on the rows of a source whose answer is known.

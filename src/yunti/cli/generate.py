@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -10,7 +9,7 @@ import typer
 from yunti.cli.options import Lang, reader_of
 from yunti.cli.predict import BundlePath
 
-Prompt = Annotated[str, typer.Option(metavar="TEXT", help="What the text begins with.")]
+Prompt = Annotated[str, typer.Option(metavar="TEXT", help="What the text begins with; - reads standard input.")]
 Temperature = Annotated[float, typer.Option(help="How bold it is: 0 takes the most probable token each time.")]
 TopK = Annotated[int, typer.Option("--top-k", help="Draw from so many of the most probable tokens only; 0: from all.")]
 TopP = Annotated[float, typer.Option("--top-p", help="Draw from the most probable tokens that reach this probability.")]
@@ -23,9 +22,33 @@ Stop = Annotated[
 Seed = Annotated[int, typer.Option(help="The same seed writes the same text.")]
 
 
+Prompts = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help='A file of prompts: .txt one a line, .jsonl with "prompt", or .csv with a column prompt.'
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "-o", "--out", metavar="FILE",
+        help="Where to write: .jsonl, .csv or .txt with a text a line; the screen if not given.",
+    ),
+]  # fmt: skip
+Stream = Annotated[
+    bool | None,
+    typer.Option("--stream/--no-stream", help="Show the text while it is written; on a terminal it is the default."),
+]
+WithNumbers = Annotated[
+    bool, typer.Option("--json", help="Print JSON: prompt, text, tokens, seconds, tokens a second of both phases.")
+]
+
+
 def generate(  # noqa: PLR0917  (each is an option of the command)
     bundle: BundlePath,
     prompt: Prompt = "",
+    prompts: Prompts = None,
+    out: Output = None,
     temperature: Temperature = 0.8,
     top_k: TopK = 0,
     top_p: TopP = 1.0,
@@ -34,18 +57,16 @@ def generate(  # noqa: PLR0917  (each is an option of the command)
     max_tokens: MaxTokens = 256,
     stop: Stop = None,
     seed: Seed = 0,
+    stream: Stream = None,
     lang: Lang = None,
+    as_json: WithNumbers = False,
 ) -> None:
-    """Continue a text, token by token, as it is written."""
+    """Continue a text, token by token, or all texts of a file."""
     with reader_of(lang):
-        from yunti.bundle.bundle import load_bundle
+        from yunti.cli.writing import Asked, write_texts
 
-        pieces = load_bundle(bundle).generate(
-            prompt, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
-            repetition_penalty=repetition_penalty, max_tokens=max_tokens, stop=tuple(stop or ()), seed=seed,
-        )  # fmt: skip
-        sys.stdout.write(prompt)
-        for piece in pieces:
-            sys.stdout.write(piece)
-            sys.stdout.flush()
-        sys.stdout.write("\n")
+        sampling = {
+            "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p,
+            "repetition_penalty": repetition_penalty, "max_tokens": max_tokens, "stop": tuple(stop or ()), "seed": seed,
+        }  # fmt: skip
+        write_texts(Asked(bundle, prompt, prompts, out, stream, as_json), sampling)

@@ -138,7 +138,7 @@ class Screen:
 
 def _title(name: str) -> str:
     """Name what goes on: a rung by its name, the work after the last of them in the reader's language."""
-    return spoken(f"line.{name}") if name in ("refit", "test") else name
+    return spoken(f"line.{name}") if name in ("copies", "refit", "test") else name
 
 
 def _indented(name: str) -> str:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,8 +16,12 @@ ENDINGS = (".csv", ".jsonl", ".parquet")
 BATCH_ROWS = 10_000
 
 
-def check_output(out: str | None) -> None:
-    """Hold that predictions can be written there, before time is spent on making them.
+def check_output(out: str | None, endings: Sequence[str] = ENDINGS) -> None:
+    """Hold that rows can be written there, before time is spent on making them.
+
+    Args:
+        out: the file; None for the screen.
+        endings: that it may have.
 
     Raises:
         OptionError: the ending is unknown, the folder is missing, or it is a folder itself.
@@ -24,9 +29,9 @@ def check_output(out: str | None) -> None:
     if out is None:
         return
     path = Path(out)
-    if path.suffix.lower() not in ENDINGS:
+    if path.suffix.lower() not in endings:
         got = f"{path.suffix!r} does not" if path.suffix else "it has none"
-        raise OptionError(f"-o {out}", "its ending must name a form", got, nearest(path.suffix, ENDINGS))
+        raise OptionError(f"-o {out}", "its ending must name a form", got, nearest(path.suffix, endings))
     if path.is_dir():
         raise OptionError(f"-o {out}", "it must be a file", "it is a folder", "name a file in it")
     if not path.parent.is_dir():

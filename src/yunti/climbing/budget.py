@@ -27,6 +27,7 @@ LEARNING = 2.0  # a rung can learn something in this many times what it takes to
 SHORTEST_SECONDS = 60.0
 SHORTEST_WITH_NETWORKS = 105.0  # where columns are of kinds that all networks are made for
 LONGEST_SECONDS = 3600.0
+SHARE_FOR_COPIES, LEAST_FOR_COPIES, MOST_FOR_COPIES = 0.02, 2.0, 15.0  # of the budget, and in seconds
 UNBOUNDED_SECONDS = 1e9  # thirty years: what stands where no budget was given to a single rung
 SECONDS_PER_1000_ROWS = {"image": 6.0, "audio": 10.0, "sequence": 6.0, "text": 6.0}
 SAID = {"image": "many.picture", "audio": "many.sound", "sequence": "many.sequence", "text": "holds.text"}
@@ -153,6 +154,16 @@ def part_seconds(whole: float, part: float, kind: Part = "pilot") -> float:
         (52.0, 26.0, 14.5)
     """
     return PILOT_START_SECONDS + whole * max(LEAST_PART if kind == "pilot" else 0.0, part)
+
+
+def copies_seconds(budget: float, start: float) -> float:
+    """Seconds to keep for looking for what the chosen language model copies.
+
+    Args:
+        budget: the whole budget in seconds.
+        start: seconds that its process takes to start.
+    """
+    return start + min(MOST_FOR_COPIES, max(LEAST_FOR_COPIES, SHARE_FOR_COPIES * budget))
 
 
 def reserve_seconds(budget: float, test_rows: int, slowest_per_1000: float) -> float:

@@ -48,6 +48,8 @@ def conclude(state: State, ladder: Sequence[Rung], *, open_test: bool) -> None:
     if open_test:
         state.draw_curve(state.rung(choice.chosen.name), state.left())
     _look_ahead(state, ladder)
+    if open_test and state.record.task.name == "language":
+        _search_copies(state, choice.chosen)
     if open_test and state.request.refit:
         _refit(state, choice.chosen)
     if open_test and state.record.data.split.test:
@@ -68,6 +70,17 @@ def _look_ahead(state: State, ladder: Sequence[Rung]) -> None:
     steps = next_steps(standing)
     found = limit(standing, steps, state.dataset.valid.target, state.run.valid_predictions, state.record.data.repeats)
     state.save(verdict=replace(made, next=steps, limit=found))
+
+
+def _search_copies(state: State, chosen: RungRecord) -> None:
+    """Look for what the chosen rung copies, before it learns the validation texts too, if the time holds it."""
+    name, run = chosen.name, state.run
+    fresh = run.test_record(name) is None and about_of(run.model(name)).refit_rows == 0
+    if run.copied_record(name) is None and fresh:
+        seconds = state.reserve_for_copies()
+        if seconds <= state.purse.left - state.reserve_for_test():
+            state.work(state.rung(name), seconds, act="copies")
+    state.save(copied=run.copied_record(name))
 
 
 def _refit(state: State, chosen: RungRecord) -> None:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from yunti.bundle.format import give_back
 from yunti.climbing.budget import Part
 from yunti.climbing.request import Request
+from yunti.copied import CopiedRecord
 from yunti.errors import OptionError, SourceError
 from yunti.records import (
     ClimbRecord,
@@ -221,6 +222,15 @@ class RunFolder:
     def save_refit(self, rung: str, record: RefitRecord) -> None:
         """Note what a rung's second training came to."""
         write_atomic(self.outcome(rung) / "refit.json", to_json(record))
+
+    def copied_record(self, rung: str) -> CopiedRecord | None:
+        """What a rung wrote that stands in its training text; if that was looked for."""
+        path = self.outcome(rung) / "copied.json"
+        return from_json(CopiedRecord, path.read_text(), str(path)) if path.is_file() else None
+
+    def save_copied(self, rung: str, record: CopiedRecord) -> None:
+        """Note what a rung wrote that stands in its training text."""
+        write_atomic(self.outcome(rung) / "copied.json", to_json(record))
 
     def valid_predictions(self, rung: str) -> NDArray[np.float64]:
         """A rung's predictions for the validation rows, memory-mapped."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, final
 
-from yunti.climbing.budget import LEARNING, START_SECONDS, TORCH_START_SECONDS, Purse, reserve_seconds
+from yunti.climbing.budget import LEARNING, START_SECONDS, TORCH_START_SECONDS, Purse, copies_seconds, reserve_seconds
 from yunti.climbing.compare import best_of
 from yunti.climbing.events import RungEnded, RungProgress, RungSaid, Tell
 from yunti.climbing.follow import invite, token_of
@@ -74,13 +74,20 @@ class State:
         return max(0.0, self.purse.left - self.reserve())
 
     def reserve(self) -> float:
-        """Seconds to keep for the end: for training the best rung so far anew, if it is not too dear, and the test."""
-        return self.reserve_for_test() + self._reserve_for_refit()
+        """Seconds to keep for the end: training the best rung anew, if not too dear, what it copies, and the test."""
+        return self.reserve_for_test() + self._reserve_for_refit() + self.reserve_for_copies()
 
     def reserve_for_test(self) -> float:
         """Seconds to keep for opening the test rows."""
         slowest = max([each.cost.predict_seconds_per_1000 for each in self.trained() if each.cost], default=0.0)
         return reserve_seconds(self.record.budget.seconds, self.record.data.split.test, slowest)
+
+    def reserve_for_copies(self) -> float:
+        """Seconds to keep for looking for what the chosen rung copies, where it writes texts."""
+        if self.record.task.name != "language" or not self.trained():
+            return 0.0
+        start = self.starts[self.rung(self.best().name).needs_torch]
+        return copies_seconds(self.record.budget.seconds, start)
 
     def _reserve_for_refit(self) -> float:
         if not self.trained() or not self.request.refit:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from yunti.bundle.format import About, save_bundle
+from yunti.climbing.copying import search_copies
 from yunti.climbing.job import Job, Send, check, scored
 from yunti.climbing.parts import train_on_parts
 from yunti.climbing.run import RunFolder
@@ -237,6 +238,7 @@ ACTS: dict[Act, Callable[[Job, Send], None]] = {
     "train": train_rung,
     "pilot": train_on_parts,
     "curve": train_on_parts,
+    "copies": search_copies,
     "refit": refit_rung,
     "test": open_test,
 }

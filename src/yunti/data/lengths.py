@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -30,6 +31,7 @@ _SIGNS = "\u3001-\u303f\uff00-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"  # 
 _BETWEEN = re.compile(f"[{_ALONE}{_SIGNS}]+")
 _AT_ONCE = 1 << 16  # bytes that are counted at once: the counts of so few stay in the processor's cache
 _CODES = 0x110000
+LETTER, BLANK, ALONE = range(3)
 
 
 def lengths_of(texts: pa.LargeStringArray) -> NDArray[np.int64]:
@@ -63,6 +65,24 @@ def words_in(text: str) -> int:
     if text.isascii():
         return len(text.split())
     return len(_CHARACTERS.findall(text)) + len(_BETWEEN.sub(" ", text).split())
+
+
+@functools.cache
+def word_classes() -> NDArray[np.uint8]:
+    """Say of every code point what it is to a word as `lengths_of` counts them.
+
+    Returns:
+        Shape (1114112,): `LETTER` stands in words, `BLANK` between them, `ALONE` is a word by itself.
+    """
+    found = np.full(_CODES, LETTER, dtype=np.uint8)
+    for signs, kind in ((_SIGNS, BLANK), (_ALONE, ALONE)):
+        for first, last in re.findall("(.)-(.)|.", signs):
+            if first:
+                found[ord(first) : ord(last) + 1] = kind
+        for sign in re.sub("(.)-(.)", "", signs):
+            found[ord(sign)] = kind
+    found[[code for code in range(0x3001) if chr(code).isspace()]] = BLANK
+    return found
 
 
 def characters_of(texts: Iterable[pa.LargeStringArray]) -> NDArray[np.int64]:

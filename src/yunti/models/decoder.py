@@ -38,7 +38,7 @@ class Decoder(TokenModule):
     """
 
     def __init__(self, shape: DecoderShape) -> None:
-        super().__init__(shape.vocabulary, shape.width, shape.cap)
+        super().__init__(shape.vocabulary, shape.width, shape.cap, shape.context)
         self.shape = shape
         self.blocks = nn.ModuleList(
             DecoderBlock(shape.width, shape.heads, shape.key_value_heads, shape.dropout) for _ in range(shape.depth)

@@ -25,12 +25,12 @@ from yunti.data.tokenisers.blocks import AnyTexts, Reopened
 from yunti.data.windows import Passes, Windows
 from yunti.errors import RungError
 from yunti.models.costs import costs, texts_of
-from yunti.models.generation import Writer, Writing
+from yunti.models.generation import Writer
 from yunti.models.layers import Batch
 from yunti.models.network import Network
 from yunti.models.objective import Objective, Target
 from yunti.models.token_loss import token_loss, token_losses
-from yunti.models.token_module import Reading, TokenModule
+from yunti.models.token_module import TokenModule
 from yunti.seeds import seed_for
 from yunti.specs import Spec
 
@@ -228,7 +228,9 @@ class Documents:
 
     def writer(self, network: Network) -> Writer:
         """Return the network as a writer."""
-        return _Writer(network)
+        from yunti.models.writing import NetworkWriter  # which needs `Surprise`
+
+        return NetworkWriter(network)
 
     def _costs(self, network: Network, texts: pa.LargeStringArray) -> NDArray[np.float64]:
         context = network.shape["context"]
@@ -248,37 +250,3 @@ def _streamed(spec: Spec, table: Table) -> AnyTexts:
     if not isinstance(stored, StoredColumns):
         return texts_of(spec, table)
     return Reopened(lambda: cast(Texts, stored.fresh(column.name)).values)
-
-
-@final
-@dataclass(frozen=True)
-class _Writer:
-    network: Network
-
-    @property
-    def coder(self) -> TextCoder:
-        return cast(TextReader, self.network.reader).coder
-
-    def begin(self, tokens: NDArray[Any]) -> Writing:
-        return _Reading(self.network, tokens)
-
-
-@final
-class _Reading(Writing):
-    """A network of tokens reads what was written so far."""
-
-    def __init__(self, network: Network, tokens: NDArray[Any]) -> None:
-        module = cast(Surprise, network.module).eval()
-        begins = np.append(module.end, np.asarray(tokens, dtype=np.int64))
-        with torch.inference_mode():
-            self._reading: Reading = module.language.begin(torch.from_numpy(begins)[None].to(network.spec.device))
-
-    def logits(self) -> NDArray[np.floating[Any]]:
-        """Return the logits of the next token."""
-        found: NDArray[np.float32] = self._reading.logits[0].float().cpu().numpy()
-        return found
-
-    def push(self, token: int) -> None:
-        """Read one more token."""
-        with torch.inference_mode():
-            self._reading.step(torch.tensor([token], device=self._reading.logits.device))

@@ -40,10 +40,12 @@ class TokenModule(nn.Module, ABC):
         vocabulary: number of tokens there are.
         width: numbers of a state, from which the logits are a product.
         cap: c, where the logits z are c · tanh(z / c); 0 for none.
+        context: most tokens that `begin` reads, the last ones of longer texts; 0 for all.
     """
 
-    def __init__(self, vocabulary: int, width: int, cap: float = 0.0) -> None:
+    def __init__(self, vocabulary: int, width: int, cap: float = 0.0, context: int = 0) -> None:
         super().__init__()
+        self.context = context
         self.tokens = nn.Embedding(vocabulary, width)
         self.cap = cap
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from yunti.errors import YuntiError
 from yunti.records import write_atomic
-from yunti.report import foreseen, row_sections, sections
+from yunti.report import copying, foreseen, row_sections, sections
 from yunti.report.drawing import inline
 from yunti.report.gallery import draw
 from yunti.report.material import Material, metric_label
@@ -74,6 +74,7 @@ def _ladder(material: Material) -> dict[str, Any]:
         "prior_note": spoken("report.note.prior") if foreseen.has_prior(material) else "",
         "money_note": "" if price is None else spoken("report.note.money", price=f"{price:g}"),
         "limit": sections.limit(material),
+        "copied": copying.copied(material),
     }
 
 

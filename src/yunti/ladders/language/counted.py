@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -19,7 +20,7 @@ from yunti.errors import RungError
 from yunti.ladders.rung import too_little
 from yunti.models.contract import Estimator, Parts, Size, Watch
 from yunti.models.costs import costs, texts_of
-from yunti.models.generation import Writer, Writing
+from yunti.models.generation import Apart, Together, Writer, Writing
 from yunti.models.ngrams import Limits, NgramModel
 from yunti.seeds import seed_for
 from yunti.specs import Spec
@@ -115,9 +116,18 @@ class Counted(Estimator):
         """Itself."""
         return self
 
+    @property
+    def together(self) -> int:
+        """One text at a time: looking n-grams up gains nothing from company."""
+        return 1
+
     def begin(self, tokens: NDArray[Any]) -> Writing:
         """Begin to write after these tokens."""
         return _Counting(self.model, tokens)
+
+    def begin_all(self, prompts: Sequence[NDArray[Any]]) -> Together:
+        """Begin to write after each of these."""
+        return Apart([self.begin(tokens) for tokens in prompts])
 
     @property
     def parameters(self) -> int:

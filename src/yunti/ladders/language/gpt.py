@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from yunti.ladders.language.counted import too_few_texts
+from yunti.ladders.language.reading import BATCH, CONTEXT, coder_of, epochs_for, packed_network, surprised, tokens_of
 from yunti.ladders.rung import Rung
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
@@ -19,15 +18,12 @@ if TYPE_CHECKING:
 
     from yunti.models.network import Design, Reader
 
-_DEPTH, _CONTEXT = 4, 128
+_DEPTH = 4
 
 
 def build(spec: Spec, size: Size) -> Model:
     """Make the untrained network."""
-    from yunti.models.language import Documents, NextToken, TextReader
-    from yunti.models.network import Blueprint, Network
-
-    return Network(spec, Blueprint("gpt", TextReader, design, assemble, objective=NextToken, packing=Documents()), size)
+    return packed_network("gpt", design, assemble, spec, size)
 
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:
@@ -35,19 +31,16 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     from dataclasses import asdict
 
     from yunti.models.decoder_size import derive
-    from yunti.models.language import TextReader
     from yunti.models.network import Design
 
-    coder = cast(TextReader, reader).coder
-    length = spec.of_kind("text")[0].length or 1
-    tokens = spec.rows * length
-    derived = derive(max(1, round(_DEPTH * size.dial)), coder.size, tokens)
-    chosen = {"context": _CONTEXT, "dropout": 0.0}  # here and not by the depth: windows stay while the dial is turned
+    tokens = tokens_of(spec)
+    derived = derive(max(1, round(_DEPTH * size.dial)), coder_of(reader).size, tokens)
+    chosen = {"context": CONTEXT, "dropout": 0.0}
     shape = asdict(derived.shape) | chosen
     reasons = {name: why for name, why in derived.reasons.items() if name not in chosen}
     recipe = Recipe(
-        batch=32,
-        epochs=float(np.clip(1e7 / max(1, tokens), 1, 12)),
+        batch=BATCH,
+        epochs=epochs_for(tokens),
         learning_rate=6e-3,
         weight_decay=0.05,
         optimiser="muon",
@@ -62,11 +55,8 @@ def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Modul
     """Make the module."""
     from yunti.models.decoder import Decoder
     from yunti.models.decoder_size import DecoderShape
-    from yunti.models.language import Surprise, TextReader
 
-    coder = cast(TextReader, reader).coder
-    lengths = np.array([len(piece) for piece in coder.pieces], dtype=np.int64)
-    return Surprise(Decoder(DecoderShape(**shape)), lengths, coder.end)
+    return surprised(Decoder(DecoderShape(**shape)), reader)
 
 
 RUNG = Rung(

@@ -67,6 +67,7 @@ PLANS = {
     "steps.again": "与之前效果最好时的步数相同",
     "dial.narrower": "若用完整宽度，时间只够训练方案的 {share}",
     # 解码器的尺寸由何而来
+    "lstm.width": "文本多十六倍，权重多四倍",
     "decoder.width": "每个模块 {block}",
     "decoder.heads": "每个宽 {width}",
     "decoder.context": "随深度增长，但不超过训练文本的六十四分之一",

@@ -103,6 +103,7 @@ SCREEN = {
     "line.chosen but": "选定；{why}",
     "line.interrupted": "被中断",
     "line.likewise": "原因同上",
+    "line.copies": "检查照抄",
     "line.refit": "重新训练",
     "line.test": "测试",
     # 结尾
@@ -117,6 +118,8 @@ SCREEN = {
     "evaluate.score": "{score}，共 {rows} 行",
     "predict.written": "已预测 {rows} 行，写入 {path}",
     "predict.problems": "{rows} 行无法读入：预测值为空，原因见 problem 列",
+    "generate.writing": "正在生成 {texts} 段文本",
+    "generate.written": "已生成 {texts} 段文本，写入 {path}",
     "rungs.tasks": "{first}与{second}",
     "rungs.idea": "{idea} [{source}]",
     # 标点

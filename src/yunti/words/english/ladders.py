@@ -5,6 +5,7 @@ LADDERS = {
     "rung.constant": "Gives every row the same answer: the classes' shares or the mean, which any model must beat.",
     "rung.unigram": "Knows how frequent each token is, whatever stands before it: what any model of text must beat.",
     "rung.kneser_ney": "Counts which tokens followed the last few ones, and falls back to fewer where they were never seen.",
+    "rung.lstm": "LSTM layers read a text token by token and carry what matters along in a state of fixed size.",
     "rung.gpt": "A decoder of a Transformer: every token attends to all that stand before it in its text.",
     "rung.linear": "Weighs every feature and adds up: logistic regression for classes, ridge regression for values.",
     "rung.tree": "Asks one question about one column after another, and answers with what is usual in the leaf it "

@@ -77,6 +77,7 @@ PLANS = {
     "steps.again": "as many as were best before",
     "dial.narrower": "at full size the time would hold {share:.1%} of the recipe",
     # how a decoder gets its size
+    "lstm.width": "four times the weights for sixteen times the text",
     "decoder.width": "{block:d} for every block",
     "decoder.heads": "each {width:d} wide",
     "decoder.context": "grows with the depth, and never beyond a 64th of the training texts",

@@ -34,6 +34,7 @@ REPORT: dict[str, str] = {
     "report.section.expected": "Expected and reached",
     "report.section.next": "What could be done next",
     "report.section.limit": "What holds the score back",
+    "report.section.copied": "Whether it copies",
     "report.section.confusion": "What is confused",
     "report.section.calibration": "How honest the probabilities are",
     "report.section.classes": "Each class",
@@ -60,6 +61,24 @@ REPORT: dict[str, str] = {
     "report.note.next": "Gains are in the unit of the score, with 90 % intervals. The chance is that the gain "
     "is more than the standard error of the score.",
     "report.note.prior": "“Prior” means that the numbers come from what the rung did on other data, not from these.",
+    "report.copied.lead runs": "{part:,} of {whole:,} generated runs of {size:d} words stand in the training text; of the "
+    "held-out text's own runs it is {held}.",
+    "report.copied.lead spans": "{part:,} of {whole:,} generated spans of {size:d} characters stand in the training text; "
+    "of the held-out text's own spans it is {held}.",
+    "report.copied.runs": "runs of {size:d} words",
+    "report.copied.spans": "spans of {size:d} characters",
+    "report.copied.longest": "The longest span that was written and stands in the training text has {characters:,} "
+    "{characters:character|characters}:",
+    "report.note.copied": "{rung} wrote on after the beginnings of {texts:,} validation texts, at temperature 1: "
+    "{characters:,} characters in all. Any text shares some runs with other text: the rest of these validation texts is "
+    "the yardstick. Much more than it means that the model recites.",
+    "report.note.copied part": "The time sufficed for {share} of the training text.",
+    "report.note.copied both": "{note:said} {part:said}",
+    "report.column.unit": "unit",
+    "report.column.written": "written",
+    "report.column.copied": "copied",
+    "report.column.share copied": "share",
+    "report.column.share held": "of held-out text",
     "report.note.rows": "What follows about rows is about {rung} on the {rows:,} validation rows.",
     "report.note.before": "It tells of the model as it was before it was trained anew.",
     "report.note.confusion": "Rows of the true class, by the class that was predicted. Shades show the share "

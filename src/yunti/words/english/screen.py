@@ -103,6 +103,7 @@ SCREEN = {
     "line.chosen but": "chosen; {why}",
     "line.interrupted": "interrupted",
     "line.likewise": "likewise",
+    "line.copies": "what it copies",
     "line.refit": "refit",
     "line.test": "test",
     # the end
@@ -117,6 +118,8 @@ SCREEN = {
     "evaluate.score": "{score} on {rows:,} rows",
     "predict.written": "{rows:,} rows were predicted and written to {path}",
     "predict.problems": "{rows:,} rows could not be read: their prediction is empty, the column problem says why",
+    "generate.writing": "writing {texts:,} {texts:text|texts}",
+    "generate.written": "{texts:,} {texts:text was|texts were} written to {path}",
     "rungs.tasks": "{first} and {second}",
     "rungs.idea": "{idea} [{source}]",
     # signs
