@@ -13,6 +13,10 @@ from torch import Tensor, nn
 from yunti.models.recurrent import remember
 from yunti.models.token_module import Reading, TokenModule
 
+# Of an embedding that is the head as well. AWD-LSTM begins within 0.1, where plain SGD at rates of 30 wants it; with Adam
+# logits so small leave the first hundreds of steps at the frequencies of tokens (docs/results.md)
+_SCALE = 0.7
+
 Memory = list[tuple[Tensor, Tensor]]  # of each layer: hidden and cell, each (1, rows, width)
 
 
@@ -66,7 +70,7 @@ class LstmLanguage(TokenModule):
         for layer in self.layers:
             assert isinstance(layer, nn.LSTM)
             remember(layer)
-        nn.init.uniform_(self.tokens.weight, -0.1, 0.1)
+        nn.init.normal_(self.tokens.weight, std=_SCALE)
 
     @property
     def head_weight(self) -> Tensor:

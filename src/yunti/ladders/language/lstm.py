@@ -47,7 +47,7 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     recipe = Recipe(
         batch=BATCH,
         epochs=epochs_for(tokens),
-        learning_rate=4e-3,
+        learning_rate=5e-3,
         weight_decay=0.01,
         schedule="wsd",
         warmup=0.02,
