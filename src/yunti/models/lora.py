@@ -45,16 +45,25 @@ class Adapted(nn.Module):
         nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
         self.dropout = nn.Dropout(dropout)
         self.scale = alpha / (math.sqrt(rank) if rank >= _STABLE_FROM else rank)
+        self.is_folded = False
 
     def forward(self, rows: Tensor) -> Tensor:
         """Return shape (..., outputs)."""
         plain: Tensor = self.base(rows)
+        if self.is_folded:
+            return plain
         return plain + F.linear(F.linear(self.dropout(rows), self.down), self.up) * self.scale
+
+    def fold(self) -> None:
+        """Add the adapter to the layer's weights, which then compute the same alone; it stays as it was learned."""
+        if not self.is_folded:
+            with torch.no_grad():
+                self.base.weight += self.scale * (self.up @ self.down)
+            self.is_folded = True
 
     def merged(self) -> nn.Linear:
         """Return a plain layer that computes the same."""
-        with torch.no_grad():
-            self.base.weight += self.scale * (self.up @ self.down)
+        self.fold()
         return self.base.requires_grad_(True)
 
 
@@ -93,6 +102,19 @@ def add_adapters(
         least = min(rank, layer.in_features, layer.out_features)
         _put(module, name, Adapted(layer, least, alpha, dropout))
     return len(found)
+
+
+def linear_sizes(module: nn.Module) -> list[int]:
+    """Return the inputs and outputs of every linear layer, added up: the weights of an adapter of rank 1.
+
+    Args:
+        module: may be on the device "meta", without numbers.
+
+    Example:
+        >>> linear_sizes(nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 1)))
+        [12, 5]
+    """
+    return [each.in_features + each.out_features for each in module.modules() if isinstance(each, nn.Linear)]
 
 
 def merge_adapters(module: nn.Module) -> None:

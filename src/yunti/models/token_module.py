@@ -40,7 +40,12 @@ class TokenModule(nn.Module, ABC):
         vocabulary: number of tokens there are.
         width: numbers of a state, from which the logits are a product.
         cap: c, where the logits z are c · tanh(z / c); 0 for none.
+
+    Attributes:
+        packs: whether `states` keeps documents apart that stand in one row.
     """
+
+    packs = True
 
     def __init__(self, vocabulary: int, width: int, cap: float = 0.0) -> None:
         super().__init__()

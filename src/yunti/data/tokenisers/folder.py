@@ -81,6 +81,15 @@ class FolderCoder(TextCoder):
             raise SourceError(str(path), must, f"{lost!r} does not", _MEND)
         return coder
 
+    @property
+    def first(self) -> int:
+        """The token that a document begins from: the one that the package would put before it, else the end."""
+        for part in _parts(json.loads(self._json).get("post_processor")):
+            if part.get("type") == "TemplateProcessing" and "SpecialToken" in (part["single"] or [{}])[0]:
+                name = part["single"][0]["SpecialToken"]["id"]
+                return int(part["special_tokens"][name]["ids"][0])
+        return self.end
+
     def describe(self) -> str:
         """Say what it is."""
         return say("coder.folder", name=self._name, size=self.size)
@@ -113,7 +122,7 @@ def _without_losses(learned: dict[str, Any]) -> dict[str, Any]:
     alphabet = learned["model"]["vocab"].keys()
     if _kind(learned) != "BPE" or learned["model"].get("byte_fallback") or not byte_letters().keys() <= alphabet:
         raise KeyError("token for each byte")
-    off = {"normalizer": None, "post_processor": None, "truncation": None, "padding": None}
+    off = {"normalizer": None, "truncation": None, "padding": None}
     plain = {"lstrip": False, "rstrip": False, "normalized": False}
     added = [{**each, **plain} for each in learned["added_tokens"]]
     model = {**learned["model"], "dropout": None}
@@ -126,6 +135,13 @@ def _no_first_space(part: Any) -> Any:
     if not isinstance(part, dict) or "vocab" in part:
         return part
     return {name: False if name == "add_prefix_space" else _no_first_space(each) for name, each in part.items()}
+
+
+def _parts(processor: Any) -> list[dict[str, Any]]:
+    """Return a post-processor's parts: itself, where it has none."""
+    return (
+        processor["processors"] if processor and processor["type"] == "Sequence" else [processor] if processor else []
+    )
 
 
 def _kind(learned: Any) -> str:

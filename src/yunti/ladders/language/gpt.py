@@ -64,9 +64,7 @@ def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Modul
     from yunti.models.decoder_size import DecoderShape
     from yunti.models.language import Surprise, TextReader
 
-    coder = cast(TextReader, reader).coder
-    lengths = np.array([len(piece) for piece in coder.pieces], dtype=np.int64)
-    return Surprise(Decoder(DecoderShape(**shape)), lengths, coder.end)
+    return Surprise.of(Decoder(DecoderShape(**shape)), cast(TextReader, reader).coder)
 
 
 RUNG = Rung(
