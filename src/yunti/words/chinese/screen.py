@@ -115,6 +115,7 @@ SCREEN = {
     # 其他命令
     "evaluate.score": "{score}，共 {rows} 行",
     "predict.written": "已预测 {rows} 行，写入 {path}",
+    "export.written": "{path} 中已写入模型，transformers 可以直接读取。",
     "predict.problems": "{rows} 行无法读入：预测值为空，原因见 problem 列",
     "rungs.tasks": "{first}与{second}",
     "rungs.idea": "{idea} [{source}]",

@@ -115,6 +115,7 @@ SCREEN = {
     # other commands
     "evaluate.score": "{score} on {rows:,} rows",
     "predict.written": "{rows:,} rows were predicted and written to {path}",
+    "export.written": "{path} holds the model as transformers reads it.",
     "predict.problems": "{rows:,} rows could not be read: their prediction is empty, the column problem says why",
     "rungs.tasks": "{first} and {second}",
     "rungs.idea": "{idea} [{source}]",
