@@ -86,10 +86,7 @@ class CausalLanguage(TokenModule):
         return torch.cat([self._read(*part) for part in parts])
 
     def begin(self, tokens: Tensor) -> Held:
-        """Read the start of texts that are to be written on; adapters are folded into the weights for it."""
-        for layer in self.model.modules():
-            if isinstance(layer, Adapted):
-                layer.fold()
+        """Read the start of texts that are to be written on, shape (rows, steps), with at least one step."""
         return Held(self, tokens)
 
     def read(self, tokens: Tensor, kept: Any = None) -> tuple[Tensor, Any]:
@@ -162,6 +159,13 @@ class Held(Reading):
         self._tokens = tokens
         logits, self._kept = self._language.read(tokens)
         return logits
+
+
+def fold(module: nn.Module) -> None:
+    """Fold adapters into the weights beside them, so that reading costs no more than with the model alone."""
+    for layer in module.modules():
+        if isinstance(layer, Adapted):
+            layer.fold()
 
 
 def places_in(documents: Tensor) -> Tensor:

@@ -58,11 +58,13 @@ class Design:
         shape: all that `assemble` needs beside the encoder; plain JSON values, kept in the bundle.
         recipe: how to train.
         reasons: why, in a clause for each name that needs one.
+        told: what else people should know of it, in the plan; nobody can set it.
     """
 
     shape: Mapping[str, Any]
     recipe: Recipe
     reasons: Mapping[str, str] = field(default_factory=dict)
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Packing(Protocol):
@@ -106,6 +108,9 @@ class Blueprint:
             for the task's own.
         objective: makes what the network is asked to lower.
         packing: turns the rows of a table into those that the network learns from, where they are not the same.
+        on_base: whether a pretrained model learns in it: then the dial changes only what stands on that, a narrower
+            network saves no time, and its rate is the base's, whatever the dial.
+        finish: changes a trained or restored module so that it answers faster; its state stays as it was learned.
     """
 
     name: str
@@ -115,6 +120,8 @@ class Blueprint:
     turns: tuple[Turn, ...] = ()
     objective: Callable[[TaskSpec], Objective] = Answers
     packing: Packing | None = None
+    on_base: bool = False
+    finish: Callable[[nn.Module], None] | None = None
 
 
 @final
@@ -157,11 +164,12 @@ class Network(Model):
         self.size = size
         derived = self.blueprint.design(self.spec, self.reader, size)
         shape = self.settings.shape(derived.shape, self.blueprint.name)
-        usual, suited = derived.recipe.learning_rate, carried(derived.recipe, size.dial)
+        suited = derived.recipe if self.blueprint.on_base else carried(derived.recipe, size.dial)
+        usual = derived.recipe.learning_rate
         recipe, reasons = self.settings.recipe(suited), dict(derived.reasons)
         if recipe.learning_rate == suited.learning_rate != usual:
             reasons["learning_rate"] = say("why.narrower rate", rate=usual)
-        design = Design(shape, recipe, reasons)
+        design = Design(shape, recipe, reasons, derived.told)
         self.objective.smoothing = design.recipe.smoothing
         torch.manual_seed(seed_for(self.spec.seed, self.blueprint.name, "weights"))
         self._take(design)
@@ -173,6 +181,11 @@ class Network(Model):
         copied = {name: tensor.detach().clone() for name, tensor in state.items()}
         self._take(self._design)
         self.module.load_state_dict(copied)
+
+    def finish(self) -> None:
+        """Make the module ready to answer: training is over."""
+        if self.blueprint.finish is not None:
+            self.blueprint.finish(self.module)
 
     @property
     def writer(self) -> Writer:
@@ -335,6 +348,7 @@ class Network(Model):
         self._take(Design(facts["shape"], recipe))
         state = {name: torch.from_numpy(np.array(values)) for name, values in _under("module", parts.arrays).items()}
         self.module.load_state_dict(state)
+        self.finish()
         self.flops = float(facts["flops"])
         self._plan = dict(facts["plan"])
 
@@ -377,7 +391,7 @@ def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray
 
 def _explained(design: Design) -> dict[str, Any]:
     recipe = asdict(design.recipe)
-    values = {**design.shape, **recipe}
+    values = {**design.told, **design.shape, **recipe}
     return {
         name: {"value": value, "reason": design.reasons[name]} if name in design.reasons else value
         for name, value in values.items()

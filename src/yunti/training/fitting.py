@@ -100,6 +100,7 @@ def _run(
                 write_atomic(home.parent / "history.jsonl", lines)
             if not group.is_alone:  # leave what was changed for training behind
                 network.adopt(whole(network.module.state_dict()))
+            network.finish()
     finally:
         torch.set_flush_denormal(False)  # whoever called counts with denormal numbers, as everywhere
     return judge, notes

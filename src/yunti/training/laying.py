@@ -275,7 +275,8 @@ def _choose(bench: Bench, rows: tuple[int, int], watch: Watch, again: Again | No
     network = bench.network
     plan = _plan(bench, rows, watch, again)
     first = plan.steps.share
-    while again is None and (smaller := _smaller(network.size.dial, plan)) is not None:
+    narrows = again is None and not network.blueprint.on_base
+    while narrows and (smaller := _smaller(network.size.dial, plan)) is not None:
         wider, dial = plan, network.size
         network.resize(Size(smaller))
         plan = _plan(bench, rows, watch, again)
@@ -300,7 +301,7 @@ def _plan(bench: Bench, rows: tuple[int, int], watch: Watch, again: Again | None
     try:
         steps = plan_steps(recipe, train_rows, valid_rows, pace, seconds, memory.share_for(seconds))
     except RungError:
-        if network.size.dial <= _LEAST_DIAL:
+        if network.size.dial <= _LEAST_DIAL or network.blueprint.on_base:
             raise
         return Plan(exactly(recipe, train_rows, 1), pace, micro, fits=False)
     memory.remember(pace, seconds if np.isfinite(seconds) else None, steps.share)
@@ -325,6 +326,7 @@ def _key(network: Network, train: Examples, valid: Examples, again: Again | None
         "recipe": asdict(network.recipe),
         "rows": [len(train), len(valid)],
         "shape": dict(network.shape),
+        "base": network.plan.get("base_sha256"),
         "module": repr(network.module),
         "again": None if again is None else [again.steps, again.mirror],
         "versions": [_FORM, torch.__version__],

@@ -74,8 +74,9 @@ def sample_of(network: Network, train: Examples, watch: Watch) -> Sample:
         began = time.monotonic()
         encoded = network.encode(sample.table)
         seconds = (time.monotonic() - began) / max(1, len(sample))
-        if seconds * _SAMPLES[-1] > 0.05 * watch.left or network.blueprint.packing is not None:
-            break  # a packed row is as long as a hundred others, and all are alike
+        blueprint = network.blueprint
+        if seconds * _SAMPLES[-1] > 0.05 * watch.left or blueprint.packing is not None or blueprint.on_base:
+            break  # a packed row is as long as a hundred others; for a pretrained model a row costs as much
     return Sample(sample, encoded, seconds)
 
 

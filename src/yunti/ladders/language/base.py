@@ -66,6 +66,7 @@ def build_on(
         design: derives rank and recipe.
         learns: adapters, or all weights.
     """
+    from yunti.models.causal import fold
     from yunti.models.causal_texts import BaseTexts
     from yunti.models.language import Documents, NextToken
     from yunti.models.network import Blueprint, Network
@@ -73,7 +74,13 @@ def build_on(
     def reader(spec: Spec) -> BaseTexts:
         return BaseTexts(spec, learns)
 
-    return Network(spec, Blueprint(name, reader, design, assemble, objective=NextToken, packing=Documents()), size)
+    return Network(
+        spec,
+        Blueprint(
+            name, reader, design, assemble, objective=NextToken, packing=Documents(), on_base=True, finish=fold
+        ),
+        size,
+    )  # fmt: skip
 
 
 def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Module:
@@ -93,20 +100,26 @@ def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Modul
     return base.module(shape.get("rank", 0))
 
 
-def whole_rate(reader: Reader, dial: float) -> float:
+def told_of(reader: Reader) -> dict[str, Any]:
+    """Return what the plan tells of the base."""
+    base = base_of(reader)
+    place, sha256 = base.base.place, base.base.weights_sha256
+    return {"base": place, "base_sha256": sha256, "tokeniser": base.coder.describe()}
+
+
+def whole_rate(reader: Reader) -> float:
     """Return the learning rate at which all weights learn: 4e-5 for the usual width, and less for wider models.
 
     As 1 / width (Yang et al., 2022, arXiv 2203.03466), within what is published for models of 50 to 5,000 numbers a
-    state. The dial changes no width here, so that what it does to rates is undone.
+    state.
 
     Args:
         reader: knows the model.
-        dial: of the network.
     """
     from yunti.models.causal import width_of
 
     rate = _USUAL_RATE * _USUAL_WIDTH / width_of(base_of(reader).config)
-    return min(_MOST_RATE, max(_LEAST_RATE, rate)) * dial
+    return min(_MOST_RATE, max(_LEAST_RATE, rate))
 
 
 def tuned_epochs(tokens: float) -> float:
@@ -119,7 +132,7 @@ def tuned_epochs(tokens: float) -> float:
     return 3.0 if tokens < 2e6 else 2.0 if tokens < 2e7 else 1.0
 
 
-def tokens_in(spec: Spec, reader: Reader) -> float:
+def tokens_in(spec: Spec) -> float:
     """Return about how many tokens the training texts have."""
     return spec.rows * (spec.of_kind("text")[0].length or 1) / 3
 

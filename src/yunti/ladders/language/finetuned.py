@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from yunti.ladders.language.base import base_of, batch_for, build_on, tokens_in, tuned_epochs, unfit_for, whole_rate
+from yunti.ladders.language.base import (
+    base_of,
+    batch_for,
+    build_on,
+    tokens_in,
+    told_of,
+    tuned_epochs,
+    unfit_for,
+    whole_rate,
+)
 from yunti.ladders.rung import Rung
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
@@ -22,13 +31,14 @@ def build(spec: Spec, size: Size) -> Model:
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:
     """Derive the recipe."""
+    from yunti.models.causal_texts import LONGEST_WINDOW
     from yunti.models.network import Design
 
     context = base_of(reader).context
     recipe = Recipe(
         batch=batch_for(context),
-        epochs=tuned_epochs(tokens_in(spec, reader)),
-        learning_rate=whole_rate(reader, size.dial),
+        epochs=tuned_epochs(tokens_in(spec)),
+        learning_rate=whole_rate(reader),
         weight_decay=0.01,
         schedule="wsd",
         warmup=0.1,
@@ -37,9 +47,9 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     reasons = {
         "learning_rate": say("writer.whole rate"),
         "epochs": say("writer.epochs"),
-        "context": say("writer.context", most=context),
+        "context": say("writer.context", most=LONGEST_WINDOW),
     }
-    return Design({"context": context}, recipe, reasons)
+    return Design({"context": context}, recipe, reasons, told_of(reader))
 
 
 RUNG = Rung(

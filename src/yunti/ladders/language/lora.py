@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from yunti.ladders.language.base import base_of, batch_for, build_on, tokens_in, tuned_epochs, unfit_for, whole_rate
+from yunti.ladders.language.base import (
+    base_of,
+    batch_for,
+    build_on,
+    tokens_in,
+    told_of,
+    tuned_epochs,
+    unfit_for,
+    whole_rate,
+)
 from yunti.ladders.rung import Rung
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
@@ -25,13 +34,14 @@ def build(spec: Spec, size: Size) -> Model:
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:
     """Derive the rank and the recipe."""
+    from yunti.models.causal_texts import LONGEST_WINDOW
     from yunti.models.network import Design
 
-    context, tokens = base_of(reader).context, tokens_in(spec, reader)
+    context, tokens = base_of(reader).context, tokens_in(spec)
     recipe = Recipe(
         batch=batch_for(context),
         epochs=tuned_epochs(tokens),
-        learning_rate=_FASTER * whole_rate(reader, size.dial),
+        learning_rate=_FASTER * whole_rate(reader),
         weight_decay=0.0,
         schedule="wsd",
         warmup=0.05,
@@ -41,9 +51,9 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
         "rank": say("writer.rank", many=_MANY),
         "learning_rate": say("writer.adapters rate", times=_FASTER),
         "epochs": say("writer.epochs"),
-        "context": say("writer.context", most=context),
+        "context": say("writer.context", most=LONGEST_WINDOW),
     }
-    return Design({"context": context, "rank": _SMALL if tokens < _MANY else _LARGE}, recipe, reasons)
+    return Design({"context": context, "rank": _SMALL if tokens < _MANY else _LARGE}, recipe, reasons, told_of(reader))
 
 
 RUNG = Rung(
