@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, final
 
 import numpy as np
@@ -20,7 +21,7 @@ from yunti.models.causal import CausalLanguage, Learns, longest_of
 from yunti.models.contract import Estimator, Parts, Size, Watch
 from yunti.models.costs import texts_of
 from yunti.models.generation import Writer
-from yunti.models.hub import BaseReference, causal_from, load_causal
+from yunti.models.hub import BaseReference, causal_from, folder_of, load_causal
 from yunti.models.language import TOKENS, ModuleWriter, NextToken, Surprise, score_texts
 from yunti.models.network import moved
 from yunti.specs import Spec
@@ -48,6 +49,7 @@ class BaseTexts:
         self._spec, self.learns = spec, learns
         self._coder: FolderCoder | None = None
         self._base: BaseReference | None = None
+        self._folder: Path | None = None
         self._is_restored = False
         self.config: dict[str, Any] = {}
 
@@ -76,19 +78,23 @@ class BaseTexts:
 
     def fit(self, table: Table) -> None:
         """Find the pretrained model; nothing is learned from the texts."""
-        self._base = BaseReference.to(self._spec.pretrained or "")
-        folder = self._base.folder()
-        self._coder = FolderCoder.read(folder)
-        self.config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        place = self._spec.pretrained or ""
+        self._base, self._folder = BaseReference.to(place), folder_of(place)
+        self._coder = FolderCoder.read(self._folder)
+        self.config = json.loads((self._folder / "config.json").read_text(encoding="utf-8"))
 
     def module(self, rank: int = 0) -> Surprise:
         """Make the module: with the weights that lie in the model's folder, or without any where they come later.
 
         Raises:
             RungError: it is no causal language model that can be scored, or its tokeniser is another model's.
+            BundleError: the pretrained model is needed again, and is gone or was changed.
         """
-        own = self.learns == "all" and self._is_restored
-        model = causal_from(self.config) if own else load_causal(self.base.folder())
+        if self.learns == "all" and self._is_restored:
+            model = causal_from(self.config)
+        else:
+            self._folder = self._folder or self.base.folder()  # read whole to compare it: once is enough
+            model = load_causal(self._folder)
         language = CausalLanguage(model, self.coder.first, self.coder.end, self.learns, rank)
         _hold_tokens(self.coder, model)
         return Surprise.of(language, self.coder)
@@ -113,14 +119,10 @@ class BaseTexts:
         }
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
-        """Take it back; the model itself is looked for when the module is made.
-
-        Raises:
-            BundleError: the pretrained model is needed, and is gone or was changed.
-        """
+        """Take it back; the model itself is looked for when the module is made."""
         self._coder = FolderCoder.restored(CoderState(dict(facts["coder"]), dict(facts["texts"])))
         self._base = BaseReference(facts["base"], facts["weights_sha256"])
-        self.config, self._is_restored = dict(facts["config"]), True
+        self.config, self._folder, self._is_restored = dict(facts["config"]), None, True
 
 
 @final
