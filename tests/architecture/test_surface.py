@@ -44,6 +44,7 @@ FLAGS = {
     "predict": "BUNDLE INPUT -o --out --lang",
     "generate": "BUNDLE --prompt --prompts -o --out --temperature --top-k --top-p --min-p --repetition-penalty "
     "--max-tokens --stop --seed --stream --lang --json",
+    "export": "BUNDLE DIR --lang",
     "evaluate": "BUNDLE DATA --lang --json",
     "report": "RUN -o --out --lang",
     "board": "RUN --port",

@@ -205,6 +205,18 @@ def test_the_loss_in_parts_is_cross_entropy_and_so_are_its_gradients(monkeypatch
         torch.testing.assert_close(own, wanted)
 
 
+def test_a_head_that_stays_as_it_is_passes_on_the_same_gradient():
+    random = torch.Generator().manual_seed(0)
+    states, weight = torch.randn(6, 8, generator=random), torch.randn(20, 8, generator=random)
+    slopes = []
+    for learns in (True, False):
+        one, other = states.clone().requires_grad_(), weight.clone().requires_grad_(learns)
+        token_loss(one, other, torch.arange(6), cap=5.0).backward()
+        slopes.append(one.grad)
+        assert (other.grad is not None) == learns
+    assert torch.equal(*slopes)
+
+
 def test_a_loss_of_nothing_is_nothing():
     states, weight = torch.randn(4, 8, requires_grad=True), torch.randn(30, 8, requires_grad=True)
     loss = token_loss(states, weight, torch.full((4,), -1))

@@ -360,6 +360,48 @@ def test_a_folder_codes_as_the_package_but_loses_nothing(tmp_path: Path) -> None
     assert made.describe() == f"byte-level BPE of the pretrained model small: {made.size:,} tokens"
 
 
+@cache
+def sentencepiece_json() -> str:
+    """BPE as Llama 2 has it: spaces are written as a mark, and letters that are not known as their bytes."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, trainers
+
+    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    trainer = trainers.BpeTrainer(vocab_size=340, special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator(ENGLISH, trainer)
+    learned = json.loads(tokenizer.to_str())
+    learned["added_tokens"] = learned["added_tokens"][:3]
+    return json.dumps(learned)
+
+
+def test_a_folder_of_sentencepiece_that_falls_back_to_bytes_loses_nothing(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer
+
+    (tmp_path / "tokenizer.json").write_text(sentencepiece_json())
+    (tmp_path / "tokenizer_config.json").write_text('{"eos_token": "</s>"}')
+    made, theirs = FolderCoder.read(tmp_path), Tokenizer.from_str(sentencepiece_json())
+    for text in ("The old man didn't go.", "云梯 was 🙂 here\n\n", "<0x0A> <s>", "a  b"):
+        assert made.encode(f" {text}").tolist() == theirs.encode(text, add_special_tokens=False).ids or "<s>" in text
+    assert made.end == 2
+    rows = ["", "▁", "a▁▁ b▁", "no mark", *TEXTS]
+    coded = made.encode_all(rows)
+    for place, text in enumerate(rows):
+        tokens = coded.values[coded.offsets[place] : coded.offsets[place + 1]]
+        assert made.decode(tokens) == text
+        assert tokens.tolist() == made.encode(text).tolist()
+    again = restore_coder(made.state())
+    assert again.encode("a▁ b").tolist() == made.encode("a▁ b").tolist()
+
+
+def test_the_token_that_a_text_begins_from_is_the_one_that_the_package_puts_there(tmp_path: Path) -> None:
+    coder = FolderCoder.read(write_folder(tmp_path))
+    assert coder.first == json.loads(folder_json())["post_processor"]["special_tokens"]["<|end|>"]["ids"][0]
+    folder = write_folder(tmp_path, post_processor=None)
+    assert FolderCoder.read(folder).first == coder.end
+
+
 def test_the_end_may_be_told_by_number(tmp_path: Path) -> None:
     folder = write_folder(tmp_path)
     (folder / "tokenizer_config.json").unlink()
@@ -392,7 +434,7 @@ def broken_model(**changed: Any) -> dict[str, Any]:
     ],
 )
 def test_a_folder_that_would_lose_something_is_refused(tmp_path: Path, changed: dict[str, Any], piece: str) -> None:
-    with pytest.raises(SourceError, match="must be byte-level BPE, which every text comes back from") as caught:
+    with pytest.raises(SourceError, match="must be BPE over bytes, which every text comes back from") as caught:
         FolderCoder.read(write_folder(tmp_path, **changed))
     assert piece in str(caught.value)
 

@@ -21,7 +21,6 @@ from rich.cells import cell_len
 from yunti.cli import app
 from yunti.cli.layout import ladder_lines, wrapped
 from yunti.errors import OptionError
-from yunti.ladders.find import LADDERS
 from yunti.records import (
     BudgetRecord,
     ClimbRecord,
@@ -53,7 +52,6 @@ DERIVED = {  # keys that the code makes from names
     "task": [*get_args(TaskName), *get_args(Direction)],
     "metric": [metric.name for metric in METRICS],
     "ahead": ("next", "gain", "cost", "chance", "worth it"),
-    "rung": {rung.name for ladder in LADDERS.values() for rung in ladder},
 }
 
 

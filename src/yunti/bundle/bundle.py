@@ -162,6 +162,27 @@ class Bundle:
         """
         return evaluate_source(self.model, self.about, source)
 
+    def export(self, path: str | Path) -> None:
+        """Write a network of the language ladder as a folder that `transformers` reads: weights, settings, tokeniser.
+
+        What was written is read again and compared: logits and tokens are those of this bundle.
+
+        Args:
+            path: a folder that is new or empty.
+
+        Raises:
+            RungError: the bundle answers, it does not write.
+            OptionError: it counts n-grams, or the folder is not free.
+            BundleError: the pretrained model that it stands on is gone or was changed.
+
+        Example:
+            >>> yunti.load("runs/book/models/gpt").export("my-gpt")  # doctest: +SKIP
+            >>> transformers.AutoModelForCausalLM.from_pretrained("my-gpt")  # doctest: +SKIP
+        """
+        from yunti.bundle.export import export_model
+
+        export_model(str(self.path), self.model, Path(path))
+
     def save(self, path: str | Path) -> None:
         """Copy the bundle, byte for byte, to a folder, or to one file when the name ends in `.yunti`.
 

@@ -44,9 +44,7 @@ Metric = Annotated[
 Device = Annotated[str, typer.Option(metavar="NAME", help="Where networks run: auto, cpu, cuda or mps.")]
 Pretrained = Annotated[
     str | None,
-    typer.Option(
-        metavar="MODEL", help="A local folder or hub name of a model for `pretrained`, `lora` and `finetuned`."
-    ),
+    typer.Option(metavar="MODEL", help="A local folder or hub name of a model for the rungs that stand on one."),
 ]
 NoRefit = Annotated[
     bool,

@@ -26,12 +26,13 @@ _ROTATION = {"rope_type": "default", "rope_theta": 10_000.0}
 _NAMES = {"out": "self_attn.o_proj", "up": "mlp.fc1", "down": "mlp.fc2"}  # of layers that are alike on both sides
 
 
-def write_transformers(decoder: Decoder, folder: Path) -> None:
+def write_transformers(decoder: Decoder, folder: Path, end: int | None = None) -> None:
     """Write a decoder's configuration and weights, in float32, into a folder; it is made where it is not there.
 
     Args:
         decoder: trained.
         folder: what stands there under these two names is overwritten.
+        end: the token that ends a text and stands before one, if there is one.
 
     Example:
         >>> import tempfile
@@ -42,7 +43,8 @@ def write_transformers(decoder: Decoder, folder: Path) -> None:
         True
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(configuration(decoder.shape), indent=2) + "\n")
+    told = configuration(decoder.shape) | {"bos_token_id": end, "eos_token_id": end}
+    (folder / "config.json").write_text(json.dumps(told, indent=2) + "\n")
     save_file(foreign_weights(decoder), folder / "model.safetensors", metadata={"format": "pt"})
 
 

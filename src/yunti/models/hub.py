@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, final
 
-from yunti.errors import PackageError, RungError
+from yunti.errors import BundleError, PackageError, RungError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 BaseKind = Literal["text", "image", "audio"]
 
@@ -73,6 +78,103 @@ def weights_hash(folder: Path) -> str:
         with file.open("rb") as content:
             digest.update(hashlib.file_digest(content, "sha256").digest())
     return digest.hexdigest()
+
+
+@final
+@dataclass(frozen=True)
+class BaseReference:
+    """Where a pretrained model is that a bundle stands on but does not hold, and how to tell that it is the same.
+
+    Args:
+        place: its folder, or its name on the hub.
+        weights_sha256: of its weights, see `weights_hash`.
+    """
+
+    place: str
+    weights_sha256: str
+
+    @staticmethod
+    def to(place: str) -> BaseReference:
+        """Refer to a folder or a name on the hub as it is now; a folder is told by its whole path."""
+        folder = folder_of(place)
+        return BaseReference(str(folder.resolve()) if Path(place).is_dir() else place, weights_hash(folder))
+
+    def folder(self) -> Path:
+        """Return the folder of the same pretrained model.
+
+        Raises:
+            BundleError: it is gone or was changed.
+        """
+        try:
+            folder = folder_of(self.place)
+        except (OSError, RungError) as error:
+            raise BundleError(
+                "the bundle", f"the pretrained model it was made with must be at {self.place}", "it is not there",
+                "bring it back to that place",
+            ) from error  # fmt: skip
+        if weights_hash(folder) != self.weights_sha256:
+            raise BundleError(
+                "the bundle", f"the weights at {self.place} must be those it was made with", "they are others",
+                "bring back the same pretrained model",
+            )  # fmt: skip
+        return folder
+
+
+def load_causal(folder: Path) -> nn.Module:
+    """Load a causal language model, in float32; nothing but safetensors is read, and no code of the folder runs.
+
+    Args:
+        folder: as `transformers` saves models.
+
+    Raises:
+        PackageError: `transformers` is not installed.
+        RungError: the folder holds no causal language model that it knows, or its weights are incomplete.
+    """
+    transformers = transformers_package()
+    try:
+        model, about = transformers.AutoModelForCausalLM.from_pretrained(
+            str(folder), local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype="float32",
+            output_loading_info=True,
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        raise _no_causal(folder, " ".join(str(error).split())[:200]) from error
+    if missing := sorted(about["missing_keys"]):
+        raise _no_causal(folder, f"{len(missing)} of its weights are missing, such as {missing[0]}")
+    found: nn.Module = model.eval()
+    return found
+
+
+def causal_from(config: Mapping[str, Any]) -> nn.Module:
+    """Return a causal language model without learned weights, as a configuration tells of it.
+
+    Args:
+        config: the content of a `config.json`.
+    """
+    transformers = transformers_package()
+    told = {name: value for name, value in config.items() if name not in ("dtype", "torch_dtype")}
+    made = transformers.AutoConfig.for_model(**told)
+    found: nn.Module = transformers.AutoModelForCausalLM.from_config(made, trust_remote_code=False).eval()
+    return found
+
+
+def config_of(model: nn.Module) -> dict[str, Any]:
+    """Return what `config.json` says of a model, as plain JSON values."""
+    config: Any = model.config
+    told: dict[str, Any] = config.to_dict()
+    return told
+
+
+def save_causal(model: nn.Module, folder: Path) -> None:
+    """Write a causal language model as `config.json` and `model.safetensors`, in float32."""
+    savable: Any = model
+    savable.save_pretrained(str(folder), max_shard_size="1000GB")
+
+
+def _no_causal(folder: Path, got: str) -> RungError:
+    return RungError(
+        f"--pretrained {folder}", "it must hold a causal language model that transformers knows", got,
+        "give the folder of one, such as GPT-2, Llama or Qwen, with all its .safetensors files",
+    )  # fmt: skip
 
 
 def transformers_package() -> Any:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast, final
+from typing import Any, Final, Protocol, Self, cast, final
 
 import numpy as np
 import pyarrow as pa
@@ -29,14 +29,22 @@ from yunti.models.generation import Writer
 from yunti.models.layers import Batch
 from yunti.models.network import Network
 from yunti.models.objective import Objective, Target
-from yunti.models.token_loss import token_loss, token_losses
+from yunti.models.token_loss import IGNORED, token_loss, token_losses
 from yunti.models.token_module import TokenModule
 from yunti.seeds import seed_for
-from yunti.specs import Spec
+from yunti.specs import LANGUAGE_SUMS, Spec
 
 TOKENS: Final = "tokens"
 _DOCUMENT, _SCORED = ".document", ".scored"
 _ROWS: Final = 2_000  # texts whose tokens are written at once when they are scored
+_AT_ONCE: Final = 1 << 15  # tokens that are read at once when they are scored
+
+
+class Coding(Protocol):
+    """A reader of texts, which has a tokeniser."""
+
+    @property
+    def coder(self) -> TextCoder: ...  # noqa: D102
 
 
 @final
@@ -147,18 +155,33 @@ class Surprise(nn.Module):
         self.language, self.end = language, end
         self.register_buffer("lengths", torch.from_numpy(lengths), persistent=False)
 
+    @classmethod
+    def of(cls, language: TokenModule, coder: TextCoder) -> Self:
+        """Make it for a tokeniser."""
+        return cls(language, np.array([len(piece) for piece in coder.pieces], dtype=np.int64), coder.end)
+
     def forward(self, batch: Batch) -> Tensor:
         """Return the mean loss, (1, 1, 1), in training; else nats, bytes and tokens of each row, (rows, 1, 3)."""
+        rows = max(1, _AT_ONCE // batch[TOKENS].shape[1])
+        if self.training or len(batch[TOKENS]) <= rows:
+            return self._surprise(batch)
+        starts = range(0, len(batch[TOKENS]), rows)
+        some = [{name: each[start : start + rows] for name, each in batch.items()} for start in starts]
+        return torch.cat([self._surprise(each) for each in some])
+
+    def _surprise(self, batch: Batch) -> Tensor:
         tokens = batch[TOKENS]
         wanted, width = tokens[:, 1:], tokens.shape[1] - 1
         states = self.language.states(tokens[:, :-1], batch.get(TOKENS + _DOCUMENT)).flatten(0, 1)
         weight, cap = self.language.head_weight, self.language.cap
         if self.training:
+            learned = batch.get(TOKENS + _SCORED)
+            wanted = wanted if learned is None else wanted.masked_fill(~learned, IGNORED)
             return token_loss(states, weight, wanted.flatten(), cap).view(1, 1, 1)
         counts = wanted != self.end
         if TOKENS + _SCORED in batch:
             counts &= batch[TOKENS + _SCORED]
-        nats = token_losses(states, weight, wanted.masked_fill(~counts, -1).flatten(), cap).view(-1, width).sum(1)
+        nats = token_losses(states, weight, wanted.masked_fill(~counts, IGNORED).flatten(), cap).view(-1, width).sum(1)
         octets = (self.lengths[wanted] * counts).sum(1)
         return torch.stack([nats, octets.float(), counts.sum(1).float()], dim=1)[:, None]
 
@@ -204,44 +227,59 @@ class Documents:
     """Between texts and windows of their tokens; `context` must stand in the network's shape."""
 
     def pack(self, network: Network, examples: Examples) -> Examples:
-        """Return windows over all tokens, one after the other, from a file beside the data or a temporary one."""
+        """Return windows over all tokens, one after the other, from a file beside the data or a temporary one.
+
+        Documents that the module could not keep apart get windows of their own.
+        """
         stored = examples.table.columns
         beside = isinstance(stored, StoredColumns)
         folder = stored.folder / TOKENS if isinstance(stored, StoredColumns) else Path(tempfile.mkdtemp())
-        spec, reader = network.spec, cast(TextReader, network.reader)
-        file = write_tokens(folder, "rows", _streamed(spec, examples.table), reader.coder)
+        spec, context = network.spec, network.shape["context"]
+        file = write_tokens(folder, "rows", _streamed(spec, examples.table), coder_of(network))
         apart = not spec.of_kind("text")[0].parsing.get("passages", False)  # what was cut goes on in the next one
-        windows = _Learned(Windows(file, network.shape["context"]), apart)
+        packs = not apart or cast(Surprise, network.module).language.packs
+        windows = _Learned(Windows(file, context), apart) if packs else _Scored(Passes(file, context, context))
         if not beside:
             weakref.finalize(windows, shutil.rmtree, folder, ignore_errors=True)
         rows = np.arange(len(windows), dtype=np.int64)
         return Examples(Table({TOKENS: Packed.all(windows)}), np.zeros(len(windows)), rows)
 
     def predict(self, network: Network, table: Table) -> NDArray[np.float64]:
-        """Return what each text costs: nats, bytes, characters, tokens and words, shape (rows, 5), float64.
-
-        Tokens are read with at least half a context before them, where the text has so much.
-        """
-        texts = texts_of(network.spec, table)
-        found = [self._costs(network, texts.slice(start, _ROWS)) for start in range(0, len(texts), _ROWS)]
-        return np.concatenate(found) if found else np.zeros((0, network.spec.outputs))
+        """Return what each text costs: nats, bytes, characters, tokens and words, shape (rows, 5), float64."""
+        texts, coder, context = texts_of(network.spec, table), coder_of(network), network.shape["context"]
+        return score_texts(texts, coder, context, lambda windows: network.predict_encoded({TOKENS: windows}))
 
     def writer(self, network: Network) -> Writer:
         """Return the network as a writer."""
-        from yunti.models.writing import NetworkWriter  # which needs `Surprise`
+        from yunti.models.writing import ModuleWriter  # which needs `Surprise`
 
-        return NetworkWriter(network)
+        return ModuleWriter(cast(Surprise, network.module), coder_of(network), network.spec.device)
 
-    def _costs(self, network: Network, texts: pa.LargeStringArray) -> NDArray[np.float64]:
-        context = network.shape["context"]
+
+def score_texts(
+    texts: pa.LargeStringArray, coder: TextCoder, context: int, read: Callable[[Packed], NDArray[Any]]
+) -> NDArray[np.float64]:
+    """Return what each text costs: nats, bytes, characters, tokens and words, shape (texts, 5), float64.
+
+    Tokens are read with at least half a context before them, where the text has so much.
+
+    Args:
+        texts: one document each.
+        coder: makes their tokens.
+        context: tokens that are read at once.
+        read: returns what windows cost, as `NextToken.decode` gives it.
+    """
+    found = [np.zeros((0, LANGUAGE_SUMS))]
+    for start in range(0, len(texts), _ROWS):
+        some = texts.slice(start, _ROWS)
         with tempfile.TemporaryDirectory() as folder:
-            file = write_tokens(Path(folder), "rows", texts, cast(TextReader, network.reader).coder)
-            passes = Passes(file, context, max(1, context // 2))
-            windows = network.predict_encoded({TOKENS: Packed.all(_Scored(passes))})
-            nats, tokens = (
-                np.bincount(passes.documents, weights=windows[:, place], minlength=len(texts)) for place in (0, 3)
-            )
-        return costs(nats, tokens, texts)
+            passes = Passes(write_tokens(Path(folder), "rows", some, coder), context, max(1, context // 2))
+            order = np.argsort(passes.lengths, kind="stable")  # a batch is as wide as its longest window
+            windows = read(Packed(_Scored(passes), order))
+            documents = passes.documents[order]
+            nats, tokens = (np.bincount(documents, weights=windows[:, place], minlength=len(some)) for place in (0, 3))
+        found.append(costs(nats, tokens, some))
+    return np.concatenate(found)
 
 
 def _streamed(spec: Spec, table: Table) -> AnyTexts:
@@ -250,3 +288,8 @@ def _streamed(spec: Spec, table: Table) -> AnyTexts:
     if not isinstance(stored, StoredColumns):
         return texts_of(spec, table)
     return Reopened(lambda: cast(Texts, stored.fresh(column.name)).values)
+
+
+def coder_of(network: Network) -> TextCoder:
+    """Return the tokeniser of a network of tokens."""
+    return cast(Coding, network.reader).coder

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from yunti.models.recurrent import remember
 from yunti.models.token_module import Reading, TokenModule
 
-# Of an embedding that is the head as well. AWD-LSTM begins within 0.1, where plain SGD at rates of 30 wants it; with Adam
+# Of an embedding that is the head as well. AWD-LSTM begins within 0.1, which suits SGD at a rate of 30; with Adam,
 # logits so small leave the first hundreds of steps at the frequencies of tokens (docs/results.md)
 _SCALE = 0.7
 

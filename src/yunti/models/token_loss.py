@@ -61,8 +61,10 @@ def capped(logits: Tensor, cap: float) -> Tensor:
 class _TokenLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, states: Tensor, weight: Tensor, targets: Tensor, cap: float) -> Tensor:
-        learns = any(ctx.needs_input_grad[:2])
-        slopes = (torch.empty_like(states), torch.zeros_like(weight)) if learns else None
+        of_states, of_weight = ctx.needs_input_grad[:2]  # a head may stay as it is while what is below it learns
+        slopes = None
+        if of_states or of_weight:
+            slopes = (torch.empty_like(states), torch.zeros_like(weight) if of_weight else None)
         loss = torch.zeros((), device=states.device)
         for part in _parts(states, weight):
             logits = capped(_product(states[part], weight), cap)
@@ -79,15 +81,19 @@ class _TokenLoss(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, factor: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, factor: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
         share = factor / ctx.count
         states_slope, weight_slope = ctx.saved_tensors
-        return states_slope * share, weight_slope * share, None, None
+        return states_slope * share, None if weight_slope is None else weight_slope * share, None, None
 
 
-def _add_slopes(slopes: tuple[Tensor, Tensor], slope: Tensor, states: Tensor, weight: Tensor, part: slice) -> None:
+def _add_slopes(
+    slopes: tuple[Tensor, Tensor | None], slope: Tensor, states: Tensor, weight: Tensor, part: slice
+) -> None:
     of_states, of_weight = slopes
     of_states[part] = slope @ weight.to(slope.dtype)
+    if of_weight is None:
+        return
     if weight.dtype == slope.dtype:
         of_weight.addmm_(slope.T, states[part])
     else:

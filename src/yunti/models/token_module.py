@@ -41,7 +41,12 @@ class TokenModule(nn.Module, ABC):
         width: numbers of a state, from which the logits are a product.
         cap: c, where the logits z are c · tanh(z / c); 0 for none.
         context: most tokens that `begin` reads, the last ones of longer texts; 0 for all.
+
+    Attributes:
+        packs: whether `states` keeps documents apart that stand in one row.
     """
+
+    packs = True
 
     def __init__(self, vocabulary: int, width: int, cap: float = 0.0, context: int = 0) -> None:
         super().__init__()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast, final
+from typing import Any, Final, final
 
 import numpy as np
 import torch
@@ -12,27 +12,25 @@ from numpy.typing import NDArray
 
 from yunti.data.tokenisers import TextCoder
 from yunti.models.generation import Together, Writing
-from yunti.models.language import Surprise, TextReader
-from yunti.models.network import Network
+from yunti.models.language import Surprise
 
 _TOGETHER: Final = 32  # rows of a step: a product of so few costs little more than that of one
 
 
 @final
 @dataclass(frozen=True)
-class NetworkWriter:
+class ModuleWriter:
     """A network of tokens as a writer.
 
     Args:
-        network: trained or restored; its module is a `Surprise`.
+        module: the network, with what it says of tokens.
+        coder: makes its tokens.
+        device: where it runs.
     """
 
-    network: Network
-
-    @property
-    def coder(self) -> TextCoder:
-        """The tokeniser."""
-        return cast(TextReader, self.network.reader).coder
+    module: Surprise
+    coder: TextCoder
+    device: str
 
     @property
     def together(self) -> int:
@@ -41,11 +39,11 @@ class NetworkWriter:
 
     def begin(self, tokens: NDArray[Any]) -> Writing:
         """Begin to write after these tokens."""
-        return _One(_Rows(self.network, [tokens]))
+        return _One(_Rows(self, [tokens]))
 
     def begin_all(self, prompts: Sequence[NDArray[Any]]) -> Together:
         """Begin to write after each of these."""
-        return _Rows(self.network, prompts)
+        return _Rows(self, prompts)
 
 
 @final
@@ -57,23 +55,25 @@ class _Rows(Together):
     time, and a cache that is full is full in all of them at once, as it would be in each alone.
     """
 
-    def __init__(self, network: Network, prompts: Sequence[NDArray[Any]]) -> None:
-        module = cast(Surprise, network.module).eval()
+    def __init__(self, writer: ModuleWriter, prompts: Sequence[NDArray[Any]]) -> None:
+        self._size, module = writer.coder.size, writer.module.eval()
         most = module.language.context
         whole = [np.append(module.end, np.asarray(tokens, dtype=np.int64))[-most:] for tokens in prompts]
         shortest = min(len(each) for each in whole)
         self._waiting = [each[shortest:].tolist() for each in whole]
         begins = torch.from_numpy(np.stack([each[:shortest] for each in whole]))
         with torch.inference_mode():
-            self._reading = module.language.begin(begins.to(network.spec.device))
+            self._reading = module.language.begin(begins.to(writer.device))
 
     @property
     def ready(self) -> NDArray[np.bool_]:
         return np.array([not each for each in self._waiting])
 
     def logits(self) -> NDArray[np.floating[Any]]:
-        found: NDArray[np.float32] = self._reading.logits.float().cpu().numpy()
-        return found
+        """Return the logits of the tokens that the tokeniser has: a pretrained model may have others."""
+        found: NDArray[np.float32] = self._reading.logits[:, : self._size].float().cpu().numpy()
+        missing = self._size - found.shape[1]
+        return np.pad(found, ((0, 0), (0, missing)), constant_values=-np.inf) if missing else found
 
     def push(self, tokens: Sequence[int]) -> None:
         read = [own.pop(0) if own else token for own, token in zip(self._waiting, tokens, strict=True)]

@@ -66,7 +66,7 @@ def words_in(texts: pa.LargeStringArray) -> Words:
 
 def _begins(codes: NDArray[np.uint32], texts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return where words begin, in characters; `texts` are the places where a text begins."""
-    classes = _classes()[codes]
+    classes = classes_of_characters()[codes]
     begin = np.zeros(len(codes) + 1, dtype=np.bool_)  # one more, so that a word may be looked up behind the last
     np.not_equal(classes[1:], classes[:-1], out=begin[1:-1])
     begin[texts] = True
@@ -93,7 +93,7 @@ def _begins(codes: NDArray[np.uint32], texts: NDArray[np.int64]) -> NDArray[np.i
 
 
 @functools.cache
-def _classes() -> NDArray[np.uint8]:
+def classes_of_characters() -> NDArray[np.uint8]:
     """The class of each code point."""
     categories = "".join(unicodedata.category(chr(code))[0] for code in range(0x110000))
     first = np.frombuffer(categories.encode(), dtype=np.uint8)

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from yunti.words.chinese.borrowed import BORROWED
 from yunti.words.chinese.bundle import BUNDLE
 from yunti.words.chinese.climbing import CLIMBING
 from yunti.words.chinese.data import DATA
@@ -20,6 +21,7 @@ CHINESE: Final[dict[str, str]] = {
     **TOKENS,
     **DEVICES,
     **LADDERS,
+    **BORROWED,
     **PLANS,
     **TRAINING,
     **BUNDLE,

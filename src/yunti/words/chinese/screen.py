@@ -117,6 +117,7 @@ SCREEN = {
     # 其他命令
     "evaluate.score": "{score}，共 {rows} 行",
     "predict.written": "已预测 {rows} 行，写入 {path}",
+    "export.written": "{path} 中已写入模型，transformers 可以直接读取。",
     "predict.problems": "{rows} 行无法读入：预测值为空，原因见 problem 列",
     "generate.writing": "正在生成 {texts} 段文本",
     "generate.written": "已生成 {texts} 段文本，写入 {path}",

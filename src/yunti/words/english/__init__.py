@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from yunti.words.english.borrowed import BORROWED
 from yunti.words.english.bundle import BUNDLE
 from yunti.words.english.climbing import CLIMBING
 from yunti.words.english.data import DATA
@@ -21,6 +22,7 @@ RECORDED: Final[dict[str, str]] = {
     **TOKENS,
     **DEVICES,
     **LADDERS,
+    **BORROWED,
     **PLANS,
     **TRAINING,
     **BUNDLE,

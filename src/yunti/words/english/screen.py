@@ -117,6 +117,7 @@ SCREEN = {
     # other commands
     "evaluate.score": "{score} on {rows:,} rows",
     "predict.written": "{rows:,} rows were predicted and written to {path}",
+    "export.written": "{path} holds the model as transformers reads it.",
     "predict.problems": "{rows:,} rows could not be read: their prediction is empty, the column problem says why",
     "generate.writing": "writing {texts:,} {texts:text|texts}",
     "generate.written": "{texts:,} {texts:text was|texts were} written to {path}",
