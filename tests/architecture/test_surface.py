@@ -44,6 +44,8 @@ FLAGS = {
     "predict": "BUNDLE INPUT -o --out --lang",
     "generate": "BUNDLE --prompt --temperature --top-k --top-p --min-p --repetition-penalty --max-tokens --stop --seed "
     "--lang",
+    "chat": "BUNDLE --prompt --system --temperature --top-k --top-p --min-p --repetition-penalty --max-tokens --seed "
+    "--lang --json",
     "evaluate": "BUNDLE DATA --lang --json",
     "report": "RUN -o --out --lang",
     "board": "RUN --port",

@@ -31,11 +31,12 @@ def generate(  # noqa: PLR0917  (each is an option of the command)
     with reader_of(lang):
         from yunti.bundle.bundle import load_bundle
 
-        pieces = load_bundle(bundle).generate(
+        model = load_bundle(bundle)
+        pieces = model.generate(
             prompt, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
             repetition_penalty=repetition_penalty, max_tokens=max_tokens, stop=tuple(stop or ()), seed=seed,
         )  # fmt: skip
-        sys.stdout.write(prompt)
+        sys.stdout.write("" if model.chats else prompt)  # an answer is no continuation
         for piece in pieces:
             sys.stdout.write(piece)
             sys.stdout.flush()

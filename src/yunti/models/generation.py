@@ -31,6 +31,10 @@ class Writer(Protocol):
 
     @property
     def coder(self) -> TextCoder: ...  # noqa: D102
+    @property
+    def context(self) -> int | None:
+        """How many tokens it reads at once; None: any number."""
+
     def begin(self, tokens: NDArray[Any]) -> Writing:  # noqa: D102
         ...
 
@@ -47,26 +51,41 @@ def write(writer: Writer, prompt: str, sampling: Sampling, stream: int = 0) -> I
         sampling: how tokens are drawn.
         stream: tells several texts with one seed apart.
     """
+    return continued(writer, writer.coder.encode(prompt), sampling, stream)
+
+
+def continued(
+    writer: Writer, tokens: NDArray[Any], sampling: Sampling, stream: int = 0, ends: tuple[int, ...] = ()
+) -> Iterator[str]:
+    """Write on after tokens, as `write` does.
+
+    Args:
+        writer: the model.
+        tokens: what it begins from.
+        sampling: how tokens are drawn.
+        stream: tells several texts with one seed apart.
+        ends: further tokens that end it, such as the end of an answer.
+    """
     coder, random = writer.coder, generator(sampling.seed, "write", str(stream))
-    tokens = coder.encode(prompt)
+    over = {coder.end, *ends}
     writing, seen = writer.begin(tokens), {int(token) for token in tokens}
     text, waiting = coder.stream(), _Waiting(sampling.stop)
-    never = [token for token in coder.special.values() if token != coder.end]
+    never = [token for token in coder.special.values() if token not in over]
     for _ in range(sampling.max_tokens):
         logits = np.array(writing.logits(), dtype=np.float64)
         logits[never] = -np.inf
         token = draw(logits, seen, sampling, random)
-        if token == coder.end:
+        if token in over:
             break
-        piece, over = waiting.push(text.push(token))
+        piece, stopped = waiting.push(text.push(token))
         if piece:
             yield piece
-        if over:
+        if stopped:
             return
         writing.push(token)
         seen.add(token)
-    piece, over = waiting.push(text.finish())
-    piece += "" if over else waiting.rest()
+    piece, stopped = waiting.push(text.finish())
+    piece += "" if stopped else waiting.rest()
     if piece:
         yield piece
 

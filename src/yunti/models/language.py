@@ -20,17 +20,16 @@ from yunti.data.encode import Encoded, Stream
 from yunti.data.store import StoredColumns
 from yunti.data.table import Examples, Packed, Table
 from yunti.data.token_file import write_tokens
-from yunti.data.tokenisers import CoderState, TextCoder, fit_coder, restore_coder, suggest
+from yunti.data.tokenisers import CoderState, TextCoder, restore_coder
 from yunti.data.windows import Passes, Windows
 from yunti.errors import RungError
-from yunti.models.costs import costs, texts_of
+from yunti.models.costs import are_chats, costs, learned_coder, texts_of
 from yunti.models.generation import Writer, Writing
 from yunti.models.layers import Batch
 from yunti.models.network import Network
 from yunti.models.objective import Objective, Target
 from yunti.models.token_loss import token_loss, token_losses
 from yunti.models.token_module import Reading, TokenModule
-from yunti.seeds import seed_for
 from yunti.specs import Spec
 
 TOKENS: Final = "tokens"
@@ -68,9 +67,7 @@ class TextReader:
 
     def fit(self, table: Table) -> None:
         """Choose and learn the tokeniser."""
-        texts = texts_of(self._spec, table)
-        wanted = suggest(texts)
-        self._coder = fit_coder(wanted.kind, texts, wanted.size, seed_for(self._spec.seed, "tokeniser"))
+        self._coder, _ = learned_coder(self._spec, texts_of(self._spec, table))
 
     def encode(self, table: Table) -> Encoded:
         """Return the packed rows."""
@@ -136,7 +133,7 @@ class Surprise(nn.Module):
     Args:
         language: the network.
         lengths: bytes of each token, shape (tokens,).
-        end: the token that ends a document: it is learned, but no text is charged for it.
+        end: the token that ends a document: it is learned, but no text is charged for it, nor for special tokens.
     """
 
     lengths: Tensor
@@ -152,11 +149,13 @@ class Surprise(nn.Module):
         wanted, width = tokens[:, 1:], tokens.shape[1] - 1
         states = self.language.states(tokens[:, :-1], batch.get(TOKENS + _DOCUMENT)).flatten(0, 1)
         weight, cap = self.language.head_weight, self.language.cap
+        scored = batch.get(TOKENS + _SCORED)
         if self.training:
-            return token_loss(states, weight, wanted.flatten(), cap).view(1, 1, 1)
-        counts = wanted != self.end
-        if TOKENS + _SCORED in batch:
-            counts &= batch[TOKENS + _SCORED]
+            learned = wanted if scored is None else wanted.masked_fill(~scored.bool(), -1)
+            return token_loss(states, weight, learned.flatten(), cap).view(1, 1, 1)
+        counts = (wanted != self.end) & (self.lengths[wanted] > 0)
+        if scored is not None:
+            counts &= scored.bool()
         nats = token_losses(states, weight, wanted.masked_fill(~counts, -1).flatten(), cap).view(-1, width).sum(1)
         octets = (self.lengths[wanted] * counts).sum(1)
         return torch.stack([nats, octets.float(), counts.sum(1).float()], dim=1)[:, None]
@@ -179,7 +178,9 @@ class _Learned:
         return len(self.windows)
 
     def arrays(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        found = {"": self.windows.take(rows)}
+        found: dict[str, NDArray[Any]] = {"": self.windows.take(rows)}
+        if (counts := self.windows.counts(rows)) is not None:
+            found[_SCORED] = counts
         return found | {_DOCUMENT: self.windows.documents(rows)} if self.apart else found
 
 
@@ -238,7 +239,7 @@ class Documents:
             nats, tokens = (
                 np.bincount(passes.documents, weights=windows[:, place], minlength=len(texts)) for place in (0, 3)
             )
-        return costs(nats, tokens, texts)
+        return costs(nats, tokens, texts, are_chats(network.spec))
 
 
 @final
@@ -249,6 +250,10 @@ class _Writer:
     @property
     def coder(self) -> TextCoder:
         return cast(TextReader, self.network.reader).coder
+
+    @property
+    def context(self) -> int | None:
+        return int(self.network.shape["context"])
 
     def begin(self, tokens: NDArray[Any]) -> Writing:
         return _Reading(self.network, tokens)

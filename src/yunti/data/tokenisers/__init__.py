@@ -5,11 +5,13 @@ A `TextCoder` loses nothing: every text comes back letter by letter, and every t
 forgets spaces, so it can never write one. The names are kept apart for that reason.
 
 From simple to dear: `ByteCoder`, `CharacterCoder`, `PairCoder` (byte-level BPE learned here), `FolderCoder` (that of a
-pretrained model). `suggest` says which suits some training texts, and `fit_coder` makes it.
+pretrained model); `ChatCoder` reads conversations by one of them. `suggest` says which suits some training texts, and
+`fit_coder` makes it.
 """
 
 from yunti.data.tokenisers.bytewise import ByteCoder
 from yunti.data.tokenisers.characters import CharacterCoder
+from yunti.data.tokenisers.chat import ChatCoder
 from yunti.data.tokenisers.choice import CODERS, Suggestion, fit_coder, restore_coder, suggest, vocabulary_for
 from yunti.data.tokenisers.coder import CoderState, StreamingText, TextCoder
 from yunti.data.tokenisers.folder import FolderCoder
@@ -19,6 +21,7 @@ __all__ = [
     "CODERS",
     "ByteCoder",
     "CharacterCoder",
+    "ChatCoder",
     "CoderState",
     "FolderCoder",
     "PairCoder",

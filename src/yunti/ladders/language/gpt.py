@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from yunti.models.network import Design, Reader
 
-_DEPTH, _CONTEXT = 4, 128
+_DEPTH, _CONTEXT, _CONTEXT_OF_CHATS = 4, 128, 512
 
 
 def build(spec: Spec, size: Size) -> Model:
@@ -42,11 +42,12 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     length = spec.of_kind("text")[0].length or 1
     tokens = spec.rows * length
     derived = derive(max(1, round(_DEPTH * size.dial)), coder.size, tokens)
-    chosen = {"context": _CONTEXT, "dropout": 0.0}  # here and not by the depth: windows stay while the dial is turned
+    context = _context(spec, length)
+    chosen = {"context": context, "dropout": 0.0}  # here and not by the depth: windows stay while the dial is turned
     shape = asdict(derived.shape) | chosen
     reasons = {name: why for name, why in derived.reasons.items() if name not in chosen}
     recipe = Recipe(
-        batch=32,
+        batch=32 * _CONTEXT // context,
         epochs=float(np.clip(1e7 / max(1, tokens), 1, 12)),
         learning_rate=6e-3,
         weight_decay=0.05,
@@ -56,6 +57,15 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
         decay=0.5,
     )
     return Design(shape, recipe, reasons)
+
+
+def _context(spec: Spec, length: int) -> int:
+    """Return tokens that are read at once; of conversations so many that most of them are read whole, up to 512."""
+    from yunti.models.costs import are_chats
+
+    if not are_chats(spec):
+        return _CONTEXT
+    return int(min(_CONTEXT_OF_CHATS, max(_CONTEXT, 1 << (length - 1).bit_length())))
 
 
 def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Module:

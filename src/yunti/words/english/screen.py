@@ -116,6 +116,8 @@ SCREEN = {
     "evaluate.score": "{score} on {rows:,} rows",
     "predict.written": "{rows:,} rows were predicted and written to {path}",
     "predict.problems": "{rows:,} rows could not be read: their prediction is empty, the column problem says why",
+    "chat.begins": "/reset begins anew, /exit or Ctrl-D ends, Ctrl-C stops an answer",
+    "chat.forgotten": "the conversation is longer than the model can read: its oldest turns are left out from now on",
     "rungs.tasks": "{first} and {second}",
     "rungs.idea": "{idea} [{source}]",
     # signs
