@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import yunti
@@ -66,11 +66,13 @@ TURNS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(TURNS)
 def test_a_conversation_comes_back_letter_by_letter(turns):
     assert turns_of(written(turns)) == turns
 
 
+@settings(deadline=None)
 @given(TURNS)
 def test_no_text_forges_a_mark(turns):
     tokens, counts = CODER.encode_turns([turns])
@@ -222,7 +224,7 @@ def test_counted_models_are_charged_for_answers_alone_given_all_before(name, req
             nats -= float(np.log(model.model.next_probabilities(np.array(before))[token]))
             before.append(token)
         said = turns[-1].content
-        assert sums[0] == pytest.approx(nats, rel=1e-9)
+        assert sums[0] == pytest.approx(nats, rel=1e-6)  # float32 inside
         assert sums[1:].tolist() == [len(said.encode()), len(said), len(answer), len(said.split())]
 
 

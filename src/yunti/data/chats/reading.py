@@ -215,7 +215,7 @@ def _first(message: Mapping[str, Any], keys: Sequence[str]) -> Any:
 
 def _parsed(value: Any) -> Any:
     """Return messages that stand in a field of text, as JSON or as Python writes them."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.lstrip().startswith("["):
         return value
     for read in (json.loads, ast.literal_eval):
         try:
