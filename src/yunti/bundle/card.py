@@ -76,8 +76,8 @@ def _title(about: About, made: str) -> Iterator[str]:
         yield shown + (f" and {more} more." if more > 0 else ".")
     elif task.name == "language" and about.target.parsing.get("chat", False):
         yield f"It answers in conversations such as those of `{_code(task.target)}`, and tells how likely an answer is."
-        yield "What it read were turns between special tokens, such as `<|user|>` and `<|over|>`, which no text forges;"
-        yield "it learned, and is scored on, what the assistant says alone. The tokeniser in the plan below names them."
+        yield "It reads each turn between two special tokens, which no text can forge: `<|system|>`, `<|user|>` or"
+        yield "`<|assistant|>` before it, and `<|over|>` behind it. It is scored on what the assistant says alone."
     elif task.name == "language":
         yield f"It tells how likely a text such as those of `{_code(task.target)}` is, token after token."
     else:
