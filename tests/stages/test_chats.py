@@ -303,6 +303,30 @@ def test_answers_are_counted_as_texts_are():
     assert answer_lengths(texts.cast(pa.large_string())).tolist() == [[9, 5, 4], [0, 0, 0]]
 
 
+class Typing(io.StringIO):
+    """What is typed, after a Ctrl-C."""
+
+    def readline(self, *_):
+        if self.tell() or self.closed:
+            return super().readline()
+        self.seek(1)
+        raise KeyboardInterrupt
+
+    def __init__(self, text):
+        super().__init__(f" {text}")
+
+
+def test_what_divides_conversations_stays_beside_them(tmp_path):
+    rows = [
+        {"messages": messages(turns), "part": "test" if n % 4 == 0 else "train", "n": n} for n, turns in enumerate(SAID)
+    ]
+    found = yunti.look(lines(tmp_path / "c.jsonl", rows), split="part")
+    assert found.data.split.test == 16
+    assert [(each.name, each.role) for each in found.data.columns] == [("messages", "input"), ("part", "split")]
+    apart = [lines(tmp_path / f"{name}.jsonl", rows[start::2]) for start, name in enumerate(("even", "odd"))]
+    assert yunti.look(apart[0], test=apart[1]).data.split.test == 32
+
+
 def test_a_climb_on_conversations_ends_in_a_bundle_that_chats(tmp_path, capsys, monkeypatch):
     rows = [{"messages": messages(turns)} for turns in SAID] + [{"messages": messages(SAID[0])}]
     source = lines(tmp_path / "chats.jsonl", [*rows, {"messages": [{"role": "user", "content": "?"}]}])
@@ -320,7 +344,7 @@ def test_a_climb_on_conversations_ends_in_a_bundle_that_chats(tmp_path, capsys, 
     asked = [{"role": "user", "content": "what is 1 and 2?"}]
     assert answer == {"role": "assistant", "content": "".join(bundle.chat(asked, temperature=0, stream=2))}
     assert "".join(bundle.generate("what is 1 and 2?", temperature=0)) == answer["content"]
-    monkeypatch.setattr(sys, "stdin", io.StringIO("what is 1 and 2?\n\n/reset\nwhat is 1 and 2?\n/exit\nno\n"))
+    monkeypatch.setattr(sys, "stdin", Typing("what is 1 and 2?\n\n/reset\nwhat is 1 and 2?\n/exit\nno\n"))
     assert run(["chat", path, "--temperature", "0"]) == 0
     assert capsys.readouterr().out == 2 * f"{answer['content']}\n"
     assert bundle.evaluate(source)["rows"] == 65

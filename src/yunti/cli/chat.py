@@ -64,7 +64,7 @@ def chat(  # noqa: PLR0917  (each is an option of the command)
 
 
 def _questions() -> Iterator[str]:
-    """Give what the user types, line by line, until /exit, Ctrl-C or the end of the input."""
+    """Give what the user types, line by line, until /exit or the end of the input."""
     terminal = sys.stdin.isatty()
     if terminal:
         _tell("chat.begins")
@@ -74,8 +74,9 @@ def _questions() -> Iterator[str]:
             sys.stderr.flush()
         try:
             line = sys.stdin.readline()
-        except KeyboardInterrupt:
-            line = ""
+        except KeyboardInterrupt:  # it was meant for an answer that has just ended
+            sys.stderr.write("\n")
+            continue
         if not line or line.strip() in EXIT:
             if terminal and not line:
                 sys.stderr.write("\n")
