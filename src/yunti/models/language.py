@@ -34,6 +34,7 @@ from yunti.specs import Spec
 
 TOKENS: Final = "tokens"
 _DOCUMENT, _SCORED = ".document", ".scored"
+_TOKENS: Final = 1 << 15  # that are read at once when texts are scored: memory stays what it is in longer contexts
 _ROWS: Final = 2_000  # texts whose tokens are written at once when they are scored
 
 
@@ -235,9 +236,12 @@ class Documents:
         with tempfile.TemporaryDirectory() as folder:
             file = write_tokens(Path(folder), "rows", texts, cast(TextReader, network.reader).coder)
             passes = Passes(file, context, max(1, context // 2))
-            windows = network.predict_encoded({TOKENS: Packed.all(_Scored(passes))})
+            order, step = np.argsort(passes.lengths, kind="stable"), max(1, _TOKENS // context)
+            parts = [Packed(_Scored(passes), order[start : start + step]) for start in range(0, len(order), step)]
+            windows = np.concatenate([network.predict_encoded({TOKENS: part}) for part in parts])
             nats, tokens = (
-                np.bincount(passes.documents, weights=windows[:, place], minlength=len(texts)) for place in (0, 3)
+                np.bincount(passes.documents[order], weights=windows[:, place], minlength=len(texts))
+                for place in (0, 3)
             )
         return costs(nats, tokens, texts, are_chats(network.spec))
 
