@@ -45,6 +45,8 @@ FLAGS = {
     "generate": "BUNDLE --prompt --prompts -o --out --temperature --top-k --top-p --min-p --repetition-penalty "
     "--max-tokens --stop --seed --stream --lang --json",
     "export": "BUNDLE DIR --lang",
+    "chat": "BUNDLE --prompt --system --temperature --top-k --top-p --min-p --repetition-penalty --max-tokens --seed "
+    "--lang --json",
     "evaluate": "BUNDLE DATA --lang --json",
     "report": "RUN -o --out --lang",
     "board": "RUN --port",

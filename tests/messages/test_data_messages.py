@@ -206,15 +206,15 @@ def test_options_that_do_not_fit(
             "the text must stand in one of its columns, but 'z' is none; choose one of 'y'.",
         ),
         (
-            {"y": ['[{"role": "user", "content": "hello"}]'] * 30},
-            {"task": "language"},
-            "'y' as it is to be read, but it holds chats, which are lists of messages; write every chat into one text, "
-            "and name that column.",
+            {"y": [f'[{{"role": "user", "content": "{tale}"}}]' for tale in TALES]},
+            {"task": "language", "target": None},
+            "'y' as it is to be read, but it holds chats, which are lists of messages; name it with --target "
+            "to learn from conversations.",
         ),
         (
             {"y": [[{"role": "user", "content": "hello"}]] * 30},
             {"task": "language"},
-            "'y' as it is to be read, but it holds chats, which are lists of messages",
+            "30 of 30 are (100%), first data frame, row 1: nobody answers; add a message of the assistant",
         ),
         (
             {"y": ["one fine day"] * 30},

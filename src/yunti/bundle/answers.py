@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from yunti.bundle.card import About
+from yunti.data.chats.reading import as_chats, find_chats
 from yunti.data.parse import require, table_from_raw, target_from_raw
 from yunti.data.raw import Raw
 from yunti.data.read import read_raw
@@ -103,7 +104,18 @@ def _read(about: About, source: object, workspace: Path) -> Raw:
     raw = read_raw(source, workspace, running=about.task.name == "language")
     if raw.task == "language":
         return replace(raw, arrow=raw.arrow.rename_columns([about.target.name]))
-    return raw
+    return _conversations(raw, about, workspace) if about.target.parsing.get("chat", False) else raw
+
+
+def _conversations(raw: Raw, about: About, workspace: Path) -> Raw:
+    layout = find_chats(raw, None)
+    if layout is None:
+        must, mend = "it must hold conversations, which the model learned from", "give a column of messages"
+        raise ColumnError(raw.source, must, f"its columns are {', '.join(map(repr, raw.names[:5]))}", mend)
+    folder = workspace / "chats"
+    folder.mkdir()
+    chats = as_chats(raw, layout, [], folder)
+    return replace(chats, arrow=chats.arrow.rename_columns([about.target.name]))
 
 
 def _truth(raw: Raw, about: About) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, final
@@ -107,6 +107,8 @@ class Bundle:
     def generate(self, prompt: str = "", *, stream: int = 0, **sampling: Any) -> Iterator[str]:
         """Continue a text, piece by piece; `"".join(...)` gives it whole. Only bundles of the language ladder can.
 
+        A bundle that learned from conversations takes the prompt for what a user says, and answers it.
+
         Args:
             prompt: what the text begins with.
             stream: tells several texts with one seed apart.
@@ -147,6 +149,39 @@ class Bundle:
         from yunti.models.sampling import Sampling
 
         return [each.text for each in write_all(self.model.writer, prompts, Sampling(**sampling))]
+
+    @property
+    def chats(self) -> bool:
+        """Whether it learned from conversations, so that it answers."""
+        return any(column.parsing.get("chat", False) for column in self.spec.columns)
+
+    def chat(self, messages: Sequence[Mapping[str, str]], *, stream: int = 0, **sampling: Any) -> Iterator[str]:
+        """Answer a conversation, piece by piece. Only bundles that learned from conversations can.
+
+        Args:
+            messages: the conversation so far, each with `role` (system, user or assistant) and `content`. The oldest
+                turns are not read where the model cannot read as much; what the system says at the beginning is.
+            stream: tells several answers with one seed apart.
+            sampling: how tokens are drawn, as for `generate`.
+
+        Raises:
+            RungError: the bundle did not learn from conversations.
+            OptionError: a message has no role or no content, or a value is out of its range.
+
+        Example:
+            >>> bundle = yunti.load("runs/help/models/gpt")  # doctest: +SKIP
+            >>> "".join(bundle.chat([{"role": "user", "content": "Who are you?"}]))  # doctest: +SKIP
+        """
+        from yunti.data.chats.reading import BrokenChatError, turns_before
+        from yunti.models.chatting import answer
+        from yunti.models.sampling import Sampling
+
+        try:
+            turns = list(turns_before(messages))
+        except BrokenChatError as error:
+            mend = "give each message a role (system, user or assistant) and a content"
+            raise OptionError("messages", "they must be a conversation", str(error), mend) from error
+        return answer(self.model.writer, turns, Sampling(**sampling), stream)
 
     def evaluate(self, source: object) -> dict[str, Any]:
         """Score the model on the rows of a source whose answer is known.

@@ -74,6 +74,10 @@ def _title(about: About, made: str) -> Iterator[str]:
         shown = ", ".join(f"`{_code(label)}`" for label in task.classes[:MOST_CLASSES])
         more = len(task.classes) - MOST_CLASSES
         yield shown + (f" and {more} more." if more > 0 else ".")
+    elif task.name == "language" and about.target.parsing.get("chat", False):
+        yield f"It answers in conversations such as those of `{_code(task.target)}`, and tells how likely an answer is."
+        yield "It reads each turn between two special tokens, which no text can forge: `<|system|>`, `<|user|>` or"
+        yield "`<|assistant|>` before it, and `<|over|>` behind it. It is scored on what the assistant says alone."
     elif task.name == "language":
         yield f"It tells how likely a text such as those of `{_code(task.target)}` is, token after token."
     else:
@@ -177,11 +181,15 @@ def _use(about: About) -> Iterator[str]:
         "regression": "`prediction`",
         "language": "`prediction`, the bits per byte of its text",
     }[about.task.name]
+    chats = bool(about.target.parsing.get("chat", False))
     new, labelled = ("new.txt", "new.txt") if about.task.name == "language" else ("new.csv", "labelled.csv")
+    new, labelled = ("chats.jsonl", "chats.jsonl") if chats else (new, labelled)
     yield "## How to use it"
     yield ""
     yield "```"
-    if about.task.name == "language":
+    if chats:
+        yield "yunti chat BUNDLE"
+    elif about.task.name == "language":
         yield 'yunti generate BUNDLE --prompt "..."'
     yield f"yunti predict BUNDLE {new} -o answers.csv"
     yield f"yunti evaluate BUNDLE {labelled}"

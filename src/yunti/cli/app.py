@@ -14,6 +14,7 @@ import typer
 
 import yunti
 from yunti.cli.board import board
+from yunti.cli.chat import chat
 from yunti.cli.climb import climb
 from yunti.cli.evaluate import evaluate
 from yunti.cli.export import export
@@ -26,7 +27,7 @@ from yunti.cli.train import train
 from yunti.errors import YuntiError
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
-COMMANDS = (climb, train, look, rungs, predict, evaluate, generate, export, report, board)
+COMMANDS = (climb, train, look, rungs, predict, evaluate, generate, chat, export, report, board)
 BUG, MISUSED, INTERRUPTED, PIPE_CLOSED = 1, 2, 130, 1
 
 Version = Annotated[bool, typer.Option("--version", help="Print the version.")]

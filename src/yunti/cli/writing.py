@@ -77,7 +77,7 @@ def write_texts(asked: Asked, sampling: Mapping[str, Any]) -> None:
         numbers = [_numbers(each) for each in found]
         print_json(numbers[0] if asked.prompts is None else numbers)
     elif asked.out is None and asked.prompts is None:
-        sys.stdout.write(found[0].prompt + found[0].text + "\n")
+        sys.stdout.write(("" if bundle.chats else found[0].prompt) + found[0].text + "\n")
     elif asked.out is None:
         sys.stdout.writelines(_line(each) for each in found)
 
@@ -104,7 +104,7 @@ def _prompt(given: str) -> str:
 
 def _stream(bundle: Bundle, prompt: str, sampling: Mapping[str, Any]) -> None:
     pieces = bundle.generate(prompt, **sampling)
-    sys.stdout.write(prompt)
+    sys.stdout.write("" if bundle.chats else prompt)  # an answer is no continuation
     for piece in pieces:
         sys.stdout.write(piece)
         sys.stdout.flush()

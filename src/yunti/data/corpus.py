@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from yunti.data.chats.reading import told
+from yunti.data.chats.turns import plain
 from yunti.data.divide import Division, divide
 from yunti.data.doctor.answers import check_answers
 from yunti.data.doctor.documents import Repeated, find_repeated
@@ -67,7 +69,7 @@ class Corpus:
 
 def asks_for_text(raw: Raw, options: DataOptions) -> bool:
     """Say whether the next token is asked for: the user says so, or the source is running text."""
-    return (options.task or raw.task) == "language"
+    return raw.chats is not None or (options.task or raw.task) == "language"
 
 
 def understand_text(raw: Raw, roles: Mapping[str, Role], options: DataOptions, workspace: Path, tell: Tell) -> Corpus:
@@ -87,20 +89,24 @@ def understand_text(raw: Raw, roles: Mapping[str, Role], options: DataOptions, w
     rows = _cut(raw, name, [*roles], workspace)
     tell(say("stage.understanding"), 0.2)
     texts, reading = _texts(rows, name, workspace / "columns")
-    lengths = lengths_of(texts.values)
+    said = texts if raw.chats is None else Texts(plain(texts.values))
+    lengths = lengths_of(said.values)
     tell(say("stage.understanding"), 1.0)
     repeated = find_repeated(rows, texts.values)
     known = (lengths[:, 0] > 0) & ~repeated.blank
     usable = known & ~repeated.rows
     _must_be_enough(rows, usable, asked=options.task == "language")
-    made = _made_of(rows, texts, lengths, usable, repeated)
+    made = _made_of(rows, said, lengths, usable, repeated)
     parsing = {} if rows.documents is None else {"passages": True}
-    spec = ColumnSpec(name, "text", _evidence(made), parsing=parsing)
+    evidence = _evidence(made)
+    if raw.chats is not None:
+        parsing, evidence = {"chat": True}, _told(texts, usable)
+    spec = ColumnSpec(name, "text", evidence, parsing=parsing)
     answers = Answers(spec, "language", (), np.where(known, 0.0, np.nan), {})
     table = Table(StoredColumns(workspace / "columns", (reading[1],), slice(0, len(rows)), stay_open=False))
     sheet = Sheet(rows, (spec,), table, {name: reading[0]}, usable, answers, options.seed)
     tell(say("stage.examining"), 0.4)
-    by_place = _divides_by_place(rows, lengths[:, 0], usable)
+    by_place = raw.chats is None and _divides_by_place(rows, lengths[:, 0], usable)
     clusters = _near(sheet, int(lengths[:, 0].sum()), kept=rows.parts is None and not by_place)
     division = divide(sheet, clusters, every, options, lengths[:, 0], by_place=by_place)
     tell(say("stage.examining"), 1.0)
@@ -127,10 +133,11 @@ def _columns(raw: Raw, roles: Mapping[str, Role], options: DataOptions) -> tuple
         must, got = "a text goes on from itself alone", f"{options.keep[0]!r} is to be kept as an input"
         raise OptionError(f"--keep {options.keep[0]}", must, got, "leave out --keep")
     kinds = dict(options.kinds)
-    if options.target is not None and options.target in raw.arrow.column_names:
-        kinds[options.target] = "text"
+    for named in (options.target, raw.chats):
+        if named is not None and named in raw.arrow.column_names:
+            kinds[named] = "text"
     every = [replace(each, role=roles.get(each.name, "input")) for each in find_kinds(raw, kinds)]
-    name, chosen_from = choose_text(raw, options.target, every)
+    name, chosen_from = (raw.chats, 1) if raw.chats is not None else choose_text(raw, options.target, every)
     if name in roles:
         raise OptionError(f"--target {name}", "it must not divide the rows too", "it does", "name another column")
     return every, name, chosen_from
@@ -138,7 +145,7 @@ def _columns(raw: Raw, roles: Mapping[str, Role], options: DataOptions) -> tuple
 
 def _cut(raw: Raw, name: str, kept: Sequence[str], workspace: Path) -> Raw:
     """Cut the documents of a table into passages where they are few or one is very long; files were cut when read."""
-    if raw.task == "language":
+    if raw.task == "language" or raw.chats is not None:
         return raw
     column = as_strings(raw.arrow.column(name))
     sizes = [int(size) for size in pc.fill_null(pc.binary_length(column), 0).to_numpy() if size]
@@ -227,6 +234,11 @@ def _made_of(
         script_shares(counts),
         repeated.count,
     )
+
+
+def _told(texts: Texts, usable: NDArray[np.bool_]) -> str:
+    blocks = text_blocks(texts.values, np.flatnonzero(usable))
+    return told(text for block in blocks for text in block.to_pylist())
 
 
 def _evidence(made: TextRecord) -> str:

@@ -10,6 +10,7 @@ from typing import Any, final
 
 import pyarrow.compute as pc
 
+from yunti.data.chats.turns import plain
 from yunti.data.options import DataOptions
 from yunti.data.raw import Raw
 from yunti.data.split import TEST, TRAIN, VALID
@@ -103,6 +104,8 @@ def _examples(raw: Raw, column: ColumnSpec) -> tuple[str, ...]:
         shape = raw.arrays[column.name].shape[1:]
         return ("×".join(str(size) for size in shape),)
     some = raw.arrow.column(column.name).slice(0, 200)
+    if column.name == raw.chats:
+        some = plain(some.combine_chunks())
     if is_string(some.type):
         some = pc.utf8_slice_codeunits(some, 0, 1_000)  # a value may be a whole book
     values: list[Any] = some.to_pylist()

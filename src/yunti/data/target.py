@@ -136,7 +136,7 @@ def _must_be_text(raw: Raw, column: ColumnSpec) -> None:
         raise ColumnError(raw.source, must, got, "name a column of text with --target")
     first = next((value for value in raw.arrow.column(column.name).slice(0, _SAMPLE) if value.is_valid), None)
     if first is not None and _CHAT.match(str(first.as_py())[:_CHAT_LETTERS]):
-        mend = "write every chat into one text, and name that column"
+        mend = "name it with --target to learn from conversations"
         raise ColumnError(raw.source, must, "it holds chats, which are lists of messages", mend)
 
 

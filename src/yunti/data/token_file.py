@@ -35,6 +35,7 @@ class TokenFacts:
         end: the token that ends a document.
         documents: number of texts.
         tokens: of all documents, each one's end included.
+        counted: whether only some of the tokens count.
         format: of these files.
     """
 
@@ -44,6 +45,7 @@ class TokenFacts:
     end: int
     documents: int
     tokens: int
+    counted: bool = False
     format: int = 1
 
 
@@ -60,12 +62,14 @@ class TokenFile:
         facts: what the JSON says.
         tokens: shape (1 + tokens,), uint16, or uint32 for coders of more than 65,536 tokens.
         offsets: shape (documents + 1,), int64; the first is 1.
+        counts: shape (1 + tokens,), bool: which a model is to write, such as those of answers; None where all are.
     """
 
     path: Path
     facts: TokenFacts
     tokens: NDArray[Any]
     offsets: NDArray[np.int64]
+    counts: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return self.facts.documents
@@ -128,12 +132,18 @@ def open_tokens(path: Path) -> TokenFile:
     facts = from_json(TokenFacts, path.read_text(encoding="utf-8"), str(path))
     try:
         tokens, offsets = (read_rows(_part(path, part)) for part in ("tokens", "offsets"))
+        counts = read_rows(_part(path, "counts")) if facts.counted else None
     except (OSError, ValueError) as error:
         raise SourceError(str(path), "a token file must be whole", str(error), "remove the JSON") from error
     if (len(tokens), len(offsets)) != (facts.tokens + 1, facts.documents + 1):
         got = f"there are {len(tokens):,} tokens and {len(offsets):,} offsets"
         raise SourceError(str(path), f"it must hold {facts.tokens + 1:,} tokens", got, "remove the JSON")
-    return TokenFile(path, facts, tokens, offsets)
+    if counts is not None and len(counts) != len(tokens):
+        got = f"there are marks for {len(counts):,}"
+        raise SourceError(
+            str(path), f"it must tell of {len(tokens):,} tokens whether they count", got, "remove the JSON"
+        )
+    return TokenFile(path, facts, tokens, offsets, counts)
 
 
 def fingerprint_of(texts: AnyTexts, coder: TextCoder) -> str:
@@ -189,17 +199,30 @@ class _Growing:
 def _write(
     path: Path, fingerprint: str, texts: AnyTexts, coder: TextCoder, tell: Callable[[float], None]
 ) -> TokenFacts:
-    with _Growing(path, "tokens", coder.dtype) as tokens, _Growing(path, "offsets", np.int64) as offsets:
+    with contextlib.ExitStack() as stack:
+        tokens = stack.enter_context(_Growing(path, "tokens", coder.dtype))
+        offsets = stack.enter_context(_Growing(path, "offsets", np.int64))
+        counts: _Growing | None = None
         tokens.add(np.array([coder.end]))
         offsets.add(np.ones(1))
-        for part, block in coder.encode_blocks(texts):
+        for part, counted, block in coder.counted_blocks(texts):
             stops = part.offsets[1:][block.ends]
             offsets.add(tokens.rows + stops + np.arange(1, len(stops) + 1))
             tokens.add(np.insert(part.values, stops, coder.end))
+            if counted is not None:
+                counts = counts or stack.enter_context(_counting(path))
+                counts.add(np.insert(counted, stops, values=False))
             tell(block.done)
-        tokens.finish()
-        offsets.finish()
-    return TokenFacts(fingerprint, coder.describe(), coder.size, coder.end, offsets.rows - 1, tokens.rows - 1)
+        for growing in (tokens, offsets, *([counts] if counts else [])):
+            growing.finish()
+    totals = (offsets.rows - 1, tokens.rows - 1, counts is not None)
+    return TokenFacts(fingerprint, coder.describe(), coder.size, coder.end, *totals)
+
+
+def _counting(path: Path) -> _Growing:
+    counts = _Growing(path, "counts", np.bool_)
+    counts.add(np.zeros(1, dtype=np.bool_))  # of the end before the first document
+    return counts
 
 
 def _whole(path: Path, fingerprint: str) -> TokenFile | None:

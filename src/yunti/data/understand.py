@@ -10,6 +10,7 @@ from typing import final
 import numpy as np
 
 from yunti.data import strings
+from yunti.data.chats.reading import as_chats, find_chats
 from yunti.data.corpus import asks_for_text, understand_text
 from yunti.data.divide import Division, divide, ready_split
 from yunti.data.doctor.duplicates import find_duplicates, repeats
@@ -149,11 +150,25 @@ def _read(source: object, options: DataOptions, workspace: Path, tell: Tell) -> 
     if options.test is not None:
         test = read_raw(options.test, _made(workspace / "test"), running=raw.task == "language")
         raw = joined(raw, test, workspace)
+    raw = _conversations(raw, options, workspace)
     check_broken(raw, raw.broken)
     if len(raw) == 0:
         raise SourceError(raw.source, "it must hold rows", "it holds none", "give a source with data")
     tell(say("stage.reading"), 1.0)
     return raw
+
+
+def _conversations(raw: Raw, options: DataOptions, workspace: Path) -> Raw:
+    """Read a table of conversations as such, unless something else is asked of it."""
+    if options.task not in (None, "language") or raw.task is not None:
+        return raw
+    layout = find_chats(raw, options.target)
+    if layout is None:
+        return raw
+    kept = dict.fromkeys(
+        each for each in (options.split, options.group, options.time) if each in raw.arrow.column_names
+    )
+    return as_chats(raw, layout, [each for each in kept if each is not None], _made(workspace / "chats"))
 
 
 def _roles(raw: Raw, options: DataOptions) -> dict[str, Role]:

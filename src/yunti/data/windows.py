@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,9 +56,19 @@ class Windows:
         Returns:
             Shape (rows, context + 1), int64, as embeddings and cross-entropy take them.
         """
-        tokens, width = self.file.tokens, self.context + 1
-        begins = self._begins(rows)
-        found = np.empty((len(begins), width), dtype=np.int64)
+        return self._rows_of(self.file.tokens, rows).astype(np.int64)
+
+    def counts(self, rows: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+        """Return which of the tokens to predict count, shape (rows, context); None where all do.
+
+        Args:
+            rows: shape (rows,), 0-based numbers of windows.
+        """
+        return None if self.file.counts is None else self._rows_of(self.file.counts, rows)[:, 1:]
+
+    def _rows_of(self, tokens: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+        begins, width = self._begins(rows), self.context + 1
+        found = np.empty((len(begins), width), dtype=tokens.dtype)
         inside = begins + width <= len(tokens)
         if inside.any():
             found[inside] = np.lib.stride_tricks.sliding_window_view(tokens, width)[begins[inside]]
@@ -96,7 +106,8 @@ class Pass:
 
     Args:
         tokens: shape (windows, longest + 1), int64; ends where a window is shorter.
-        scored: shape (windows, longest), bool; whether the token after this one is scored here.
+        scored: shape (windows, longest), bool; whether the token after this one is scored here. Where only some tokens
+            count, no other is.
     """
 
     tokens: NDArray[np.int64]
@@ -162,7 +173,8 @@ class Passes:
         index = np.minimum(self._begins[rows][:, None] + place, len(self.file.tokens) - 1)
         there = place <= lengths[:, None]
         tokens = np.where(there, self.file.tokens[index], self.file.facts.end).astype(np.int64)
-        return Pass(tokens, there[:, 1:] & (place[:-1] >= self._first[rows][:, None]))
+        scored = there[:, 1:] & (place[:-1] >= self._first[rows][:, None])
+        return Pass(tokens, scored if self.file.counts is None else scored & self.file.counts[index[:, 1:]])
 
 
 def must_be_context(context: int) -> None:

@@ -76,6 +76,10 @@ class Writer(Protocol):
     def coder(self) -> TextCoder: ...  # noqa: D102
     @property
     def together(self) -> int: ...  # noqa: D102
+    @property
+    def context(self) -> int | None:
+        """How many tokens it reads at once; None: any number."""
+
     def begin(self, tokens: NDArray[Any]) -> Writing:  # noqa: D102
         ...
 
@@ -117,7 +121,18 @@ def write(writer: Writer, prompt: str, sampling: Sampling, stream: int = 0) -> I
         sampling: how tokens are drawn.
         stream: tells several texts with one seed apart.
     """
-    tokens = writer.coder.encode(prompt)
+    return continued(writer, writer.coder.prompted(prompt), sampling, stream)
+
+
+def continued(writer: Writer, tokens: NDArray[Any], sampling: Sampling, stream: int = 0) -> Iterator[str]:
+    """Write on after tokens, as `write` does after a text.
+
+    Args:
+        writer: the model.
+        tokens: what it begins from.
+        sampling: how tokens are drawn.
+        stream: tells several texts with one seed apart.
+    """
     text, writing = _Growing(writer.coder, tokens, sampling, stream), writer.begin(tokens)
     while not text.over:
         token, piece = text.grow(writing.logits())
@@ -146,7 +161,7 @@ def write_all(
         tell: called with the share done, 0 to 1.
         until: `time.monotonic()` at which all texts end where they are.
     """
-    tokens = [writer.coder.encode(prompt) for prompt in prompts]
+    tokens = [writer.coder.prompted(prompt) for prompt in prompts]
     order = sorted(range(len(prompts)), key=lambda place: len(tokens[place]))  # the shorter the wait for the longest
     found: dict[int, Written] = {}
     for start in range(0, len(order), writer.together):
@@ -202,8 +217,8 @@ class _Growing:
     """
 
     def __init__(self, coder: TextCoder, tokens: NDArray[Any], sampling: Sampling, stream: int) -> None:
-        self._end, self._sampling = coder.end, sampling
-        self._never = [token for token in coder.special.values() if token != coder.end]
+        self._ends, self._sampling = frozenset(coder.ends), sampling
+        self._never = [token for token in coder.special.values() if token not in self._ends]
         self._random = generator(sampling.seed, "write", str(stream))
         self._seen = {int(token) for token in tokens}
         self._stream, self._waiting = coder.stream(), _Waiting(sampling.stop)
@@ -220,7 +235,7 @@ class _Growing:
         scores[self._never] = -np.inf
         token = draw(scores, self._seen, self._sampling, self._random)
         piece = ""
-        if token == self._end:
+        if token in self._ends:
             self.over = True
         else:
             self.count += 1

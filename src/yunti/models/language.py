@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import math
 import shutil
 import tempfile
 import weakref
@@ -20,22 +23,24 @@ from yunti.data.encode import Encoded, Stream
 from yunti.data.store import StoredColumns
 from yunti.data.table import Examples, Packed, Table, Texts
 from yunti.data.token_file import write_tokens
-from yunti.data.tokenisers import CoderState, TextCoder, fit_coder, restore_coder, suggest
+from yunti.data.tokenisers import CoderState, TextCoder, every_nth, restore_coder
 from yunti.data.tokenisers.blocks import AnyTexts, Reopened
 from yunti.data.windows import Passes, Windows
 from yunti.errors import RungError
-from yunti.models.costs import costs, texts_of
+from yunti.models.costs import are_chats, costs, learned_coder, texts_of
 from yunti.models.generation import Writer
 from yunti.models.layers import Batch
 from yunti.models.network import Network
 from yunti.models.objective import Objective, Target
 from yunti.models.token_loss import IGNORED, token_loss, token_losses
 from yunti.models.token_module import TokenModule
-from yunti.seeds import seed_for
+from yunti.records import write_atomic
 from yunti.specs import LANGUAGE_SUMS, Spec
 
 TOKENS: Final = "tokens"
 _DOCUMENT, _SCORED = ".document", ".scored"
+_FACTS: Final = "facts"
+_LEARNING, _CODING = 0.2, 0.15  # of the time: for the tokeniser, and for the tokens of the texts
 _ROWS: Final = 2_000  # texts whose tokens are written at once when they are scored
 _AT_ONCE: Final = 1 << 15  # tokens that are read at once when they are scored
 
@@ -75,11 +80,9 @@ class TextReader:
             raise RungError("language", "the tokeniser must be learned first", "it is not", "train the rung")
         return self._coder
 
-    def fit(self, table: Table) -> None:
-        """Choose and learn the tokeniser."""
-        texts = texts_of(self._spec, table)
-        wanted = suggest(texts)
-        self._coder = fit_coder(wanted.kind, texts, wanted.size, seed_for(self._spec.seed, "tokeniser"))
+    def fit(self, table: Table, seconds: float = math.inf) -> None:
+        """Choose and learn the tokeniser, in so many seconds."""
+        self._coder, _ = learned_coder(self._spec, texts_of(self._spec, table), seconds)
 
     def encode(self, table: Table) -> Encoded:
         """Return the packed rows."""
@@ -145,7 +148,7 @@ class Surprise(nn.Module):
     Args:
         language: the network.
         lengths: bytes of each token, shape (tokens,).
-        end: the token that ends a document: it is learned, but no text is charged for it.
+        end: the token that ends a document: it is learned, but no text is charged for it, nor for special tokens.
     """
 
     lengths: Tensor
@@ -174,13 +177,13 @@ class Surprise(nn.Module):
         wanted, width = tokens[:, 1:], tokens.shape[1] - 1
         states = self.language.states(tokens[:, :-1], batch.get(TOKENS + _DOCUMENT)).flatten(0, 1)
         weight, cap = self.language.head_weight, self.language.cap
+        scored = batch.get(TOKENS + _SCORED)
         if self.training:
-            learned = batch.get(TOKENS + _SCORED)
-            wanted = wanted if learned is None else wanted.masked_fill(~learned, IGNORED)
-            return token_loss(states, weight, wanted.flatten(), cap).view(1, 1, 1)
-        counts = wanted != self.end
-        if TOKENS + _SCORED in batch:
-            counts &= batch[TOKENS + _SCORED]
+            learned = wanted if scored is None else wanted.masked_fill(~scored.bool(), IGNORED)
+            return token_loss(states, weight, learned.flatten(), cap).view(1, 1, 1)
+        counts = (wanted != self.end) & (self.lengths[wanted] > 0)
+        if scored is not None:
+            counts &= scored.bool()
         nats = token_losses(states, weight, wanted.masked_fill(~counts, IGNORED).flatten(), cap).view(-1, width).sum(1)
         octets = (self.lengths[wanted] * counts).sum(1)
         return torch.stack([nats, octets.float(), counts.sum(1).float()], dim=1)[:, None]
@@ -203,7 +206,9 @@ class _Learned:
         return len(self.windows)
 
     def arrays(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        found = {"": self.windows.take(rows)}
+        found: dict[str, NDArray[Any]] = {"": self.windows.take(rows)}
+        if (counts := self.windows.counts(rows)) is not None:
+            found[_SCORED] = counts
         return found | {_DOCUMENT: self.windows.documents(rows)} if self.apart else found
 
 
@@ -226,6 +231,29 @@ class _Scored:
 class Documents:
     """Between texts and windows of their tokens; `context` must stand in the network's shape."""
 
+    def learn(self, network: Network, table: Table, seconds: float) -> int:
+        """Learn the tokeniser in the time there is; return n if every n-th text is all that the time holds.
+
+        What depends on the time is kept beside the data, so that a training that goes on finds it as it was.
+        """
+        stored = table.columns
+        if not isinstance(stored, StoredColumns):
+            return _read_in(network, table, seconds)
+        kept = stored.folder / TOKENS / f"{network.blueprint.name}-{len(table)}.npz"
+        if kept.is_file():
+            return _read_as(network, table, kept)
+        nth = _read_in(network, table, seconds)
+        reader, arrays = network.reader, dict[str, Any]()
+        facts: dict[str, Any] = {"nth": nth}
+        if isinstance(reader, TextReader):
+            facts["reader"], arrays = reader.facts(), reader.arrays()
+        arrays = {**arrays, _FACTS: np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8)}
+        content = io.BytesIO()
+        np.savez(content, allow_pickle=False, **arrays)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(kept, content.getvalue())
+        return nth
+
     def pack(self, network: Network, examples: Examples) -> Examples:
         """Return windows over all tokens, one after the other, from a file beside the data or a temporary one.
 
@@ -247,7 +275,8 @@ class Documents:
     def predict(self, network: Network, table: Table) -> NDArray[np.float64]:
         """Return what each text costs: nats, bytes, characters, tokens and words, shape (rows, 5), float64."""
         texts, coder, context = texts_of(network.spec, table), coder_of(network), network.shape["context"]
-        return score_texts(texts, coder, context, lambda windows: network.predict_encoded({TOKENS: windows}))
+        read: Callable[[Packed], NDArray[Any]] = lambda windows: network.predict_encoded({TOKENS: windows})  # noqa: E731
+        return score_texts(texts, coder, context, read, are_chats(network.spec))
 
     def writer(self, network: Network) -> Writer:
         """Return the network as a writer."""
@@ -257,7 +286,11 @@ class Documents:
 
 
 def score_texts(
-    texts: pa.LargeStringArray, coder: TextCoder, context: int, read: Callable[[Packed], NDArray[Any]]
+    texts: pa.LargeStringArray,
+    coder: TextCoder,
+    context: int,
+    read: Callable[[Packed], NDArray[Any]],
+    chats: bool = False,
 ) -> NDArray[np.float64]:
     """Return what each text costs: nats, bytes, characters, tokens and words, shape (texts, 5), float64.
 
@@ -268,6 +301,7 @@ def score_texts(
         coder: makes their tokens.
         context: tokens that are read at once.
         read: returns what windows cost, as `NextToken.decode` gives it.
+        chats: whether they are conversations, of which only the answers are counted.
     """
     found = [np.zeros((0, LANGUAGE_SUMS))]
     for start in range(0, len(texts), _ROWS):
@@ -278,8 +312,30 @@ def score_texts(
             windows = read(Packed(_Scored(passes), order))
             documents = passes.documents[order]
             nats, tokens = (np.bincount(documents, weights=windows[:, place], minlength=len(some)) for place in (0, 3))
-        found.append(costs(nats, tokens, some))
+        found.append(costs(nats, tokens, some, chats))
     return np.concatenate(found)
+
+
+def _read_in(network: Network, table: Table, seconds: float) -> int:
+    """Fit the reader in its part of the time; return how many texts there are for each that the rest holds."""
+    reader = network.reader
+    if isinstance(reader, TextReader):
+        reader.fit(table, _LEARNING * seconds)
+    else:
+        reader.fit(table)
+    return every_nth(texts_of(network.spec, table), _CODING * seconds) if math.isfinite(seconds) else 1
+
+
+def _read_as(network: Network, table: Table, kept: Path) -> int:
+    """Bring the reader to where an earlier training kept it."""
+    with np.load(kept, allow_pickle=False) as found:
+        facts = json.loads(found[_FACTS].tobytes())
+        arrays = {name: found[name] for name in found.files if name != _FACTS}
+    if "reader" in facts:
+        network.reader.restore(arrays, facts["reader"])
+    else:
+        network.reader.fit(table)
+    return int(facts["nth"])
 
 
 def _streamed(spec: Spec, table: Table) -> AnyTexts:

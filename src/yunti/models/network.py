@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, final
 
@@ -17,7 +18,7 @@ from yunti.errors import RungError
 from yunti.models.contract import Model, Parts, Size
 from yunti.models.generation import Writer
 from yunti.models.objective import Answers, Objective, Target
-from yunti.models.padding import pad
+from yunti.models.padding import by_length, pad
 from yunti.models.recipe import Recipe, carried
 from yunti.models.settings import Settings
 from yunti.seeds import seed_for
@@ -28,7 +29,6 @@ Batch = dict[str, Tensor]
 Outputs = tuple[NDArray[np.int64], list[NDArray[np.float32]]]  # rows, and what the module put out for them
 
 _CHUNK = 4096  # rows encoded at once when predicting: bounds the memory of spectrograms and padded texts
-_EVALUATION_BATCH = 256
 
 
 class Reader(Protocol):
@@ -69,6 +69,9 @@ class Design:
 
 class Packing(Protocol):
     """Between the rows of a table and those that a network learns from, as windows that are cut from documents."""
+
+    def learn(self, network: Network, table: Table, seconds: float) -> int:
+        """Fit the network's encoder in the time there is for reading; return n if every n-th row is all it holds."""
 
     def pack(self, network: Network, examples: Examples) -> Examples:
         """Return what the network learns from."""
@@ -141,20 +144,25 @@ class Network(Model):
         self.objective = blueprint.objective(spec.task)
         self.settings = Settings()
         self.flops = 0.0
+        self.nth = 1
         self._design: Design | None = None
         self._module: nn.Module | None = None
         self._plan: dict[str, Any] = {}
         self.history: list[dict[str, float]] = []
 
-    def prepare(self, train: Examples, like: Objective | None = None) -> None:
+    def prepare(self, train: Examples, like: Objective | None = None, seconds: float = math.inf) -> None:
         """Fit a new encoder and the target's scale on training rows, and make the untrained module.
 
         Args:
             train: the training rows.
             like: an earlier objective, whose choice between the target and its logarithm is kept.
+            seconds: that there are for the whole training; reading takes no more than a part of them.
         """
-        self.reader = self.blueprint.reader(self.spec)
-        self.reader.fit(train.table)
+        self.reader, packing = self.blueprint.reader(self.spec), self.blueprint.packing
+        if packing is None:
+            self.reader.fit(train.table)
+        else:
+            self.nth = packing.learn(self, train.table, seconds)
         self.objective = self.blueprint.objective(self.spec.task)
         self.objective.fit(train.target, like)
         self.resize(self.size)
@@ -254,10 +262,17 @@ class Network(Model):
         made = (self.module if forward is None else forward)(batch)
         return self.objective.loss(made.float(), target)
 
-    def pack(self, examples: Examples) -> Examples:
-        """Return the rows that it learns from: mostly these as they are."""
+    def pack(self, examples: Examples, nth: int = 1) -> Examples:
+        """Return the rows that it learns from: mostly these as they are.
+
+        Args:
+            examples: rows of the table.
+            nth: 1 for all of them; else every n-th one is packed, see `prepare`.
+        """
         packing = self.blueprint.packing
-        return examples if packing is None else packing.pack(self, examples)
+        if packing is None:
+            return examples
+        return packing.pack(self, examples if nth == 1 else examples.take(np.arange(0, len(examples), nth)))
 
     def predict(self, table: Table) -> NDArray[np.float32 | np.float64]:
         """Predict every row, some thousand at a time."""
@@ -285,7 +300,7 @@ class Network(Model):
         order: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
         outputs: list[NDArray[np.float32]] = []
         with torch.inference_mode():
-            for rows in list(_by_length(encoded))[first::every]:
+            for rows in list(by_length(encoded))[first::every]:
                 order.append(rows)
                 outputs.append(self.module(self.batch(encoded, rows)).float().cpu().numpy())
         return np.concatenate(order), outputs
@@ -364,24 +379,6 @@ def moved(batch: Batch, device: str) -> Batch:
     if torch.device(device).type == "cuda":
         return {name: tensor.pin_memory().to(device, non_blocking=True) for name, tensor in batch.items()}
     return {name: tensor.to(device) for name, tensor in batch.items()}
-
-
-def row_count(encoded: Encoded) -> int:
-    """Return the number of encoded rows."""
-    return next((len(values) for values in encoded.values()), 0)
-
-
-def row_lengths(encoded: Encoded) -> NDArray[np.int64] | None:
-    """Return the length of each row over all its texts, sounds and sequences; None where all rows are alike."""
-    ragged = [values.lengths for values in encoded.values() if isinstance(values, Ragged)]
-    return np.max(ragged, axis=0) if ragged else None
-
-
-def _by_length(encoded: Encoded) -> Iterator[NDArray[np.int64]]:
-    lengths = row_lengths(encoded)
-    order = np.arange(row_count(encoded)) if lengths is None else np.argsort(lengths, kind="stable")
-    for start in range(0, len(order), _EVALUATION_BATCH):
-        yield order[start : start + _EVALUATION_BATCH]
 
 
 def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

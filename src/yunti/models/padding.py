@@ -1,14 +1,17 @@
-"""Rows of different length side by side."""
+"""Rows of different length: how long they are, in which order they are read, and side by side."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from yunti.data.encode import Encoded
 from yunti.data.table import Ragged
 
+_EVALUATION_BATCH = 256
 _PAD_TO = 16  # few distinct lengths: oneDNN prepares its kernels anew for every shape
 
 
@@ -30,3 +33,22 @@ def pad(values: Ragged, rows: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[
     padded = np.zeros((*mask.shape, *values.values.shape[1:]), dtype=kind)
     padded[mask] = values.values[(starts[:, None] + np.arange(longest))[mask]]
     return padded, mask
+
+
+def row_count(encoded: Encoded) -> int:
+    """Return the number of encoded rows."""
+    return next((len(values) for values in encoded.values()), 0)
+
+
+def row_lengths(encoded: Encoded) -> NDArray[np.int64] | None:
+    """Return the length of each row over all its texts, sounds and sequences; None where all rows are alike."""
+    ragged = [values.lengths for values in encoded.values() if isinstance(values, Ragged)]
+    return np.max(ragged, axis=0) if ragged else None
+
+
+def by_length(encoded: Encoded) -> Iterator[NDArray[np.int64]]:
+    """Give rows some hundred at a time, those of like length together."""
+    lengths = row_lengths(encoded)
+    order = np.arange(row_count(encoded)) if lengths is None else np.argsort(lengths, kind="stable")
+    for start in range(0, len(order), _EVALUATION_BATCH):
+        yield order[start : start + _EVALUATION_BATCH]

@@ -46,10 +46,15 @@ def token_losses(states: Tensor, weight: Tensor, targets: Tensor, cap: float = 0
     Arguments are those of `token_loss`.
     """
     losses = torch.zeros(len(targets), device=states.device)
+    counted = targets != IGNORED
+    if not bool(counted.all()):  # where answers alone count, most of what is read does not
+        if bool(counted.any()):
+            losses[counted] = token_losses(states[counted], weight, targets[counted], cap)
+        return losses
     for part in _parts(states, weight):
         logs = F.log_softmax(capped(_product(states[part], weight), cap), dim=1)
-        losses[part] = -logs.gather(1, targets[part].clamp(min=0)[:, None])[:, 0]
-    return losses.masked_fill_(targets == IGNORED, 0)
+        losses[part] = -logs.gather(1, targets[part][:, None])[:, 0]
+    return losses
 
 
 def capped(logits: Tensor, cap: float) -> Tensor:

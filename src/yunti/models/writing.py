@@ -33,6 +33,11 @@ class ModuleWriter:
     device: str
 
     @property
+    def context(self) -> int | None:
+        """How many tokens it reads at once."""
+        return self.module.language.context or None
+
+    @property
     def together(self) -> int:
         """How many texts go through the network at once."""
         return _TOGETHER

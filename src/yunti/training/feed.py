@@ -15,8 +15,9 @@ from torch import Tensor
 from yunti.data.encode import Encoded
 from yunti.data.table import Packed, Ragged
 from yunti.models.layers import Batch
-from yunti.models.network import Network, moved, row_count, row_lengths
+from yunti.models.network import Network, moved
 from yunti.models.objective import Mixed, Target
+from yunti.models.padding import row_count, row_lengths
 from yunti.models.recipe import Augment
 from yunti.seeds import seed_for
 from yunti.training.augment import MIXED, augmented

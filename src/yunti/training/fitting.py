@@ -72,7 +72,8 @@ def _run(
     torch.set_flush_denormal(True)  # numbers near zero slow a processor down a hundredfold and change no score
     try:
         with joined(network.spec.device) as group:
-            network.prepare(train, None if again is None else again.objective)  # on this process's own GPU
+            seconds = group.agree(watch.left)
+            network.prepare(train, None if again is None else again.objective, seconds)  # on this process's own GPU
             watch.tell(0.01)
             keeper = Keeper(home) if home is not None else None
             saved = _saved(keeper, watch, group)

@@ -173,7 +173,7 @@ def lay_out(
     Raises:
         RungError: nothing useful fits the time.
     """
-    rows, train, valid = len(train), network.pack(train), network.pack(valid)
+    rows, train, valid = len(train) // network.nth, network.pack(train, network.nth), network.pack(valid)
     key = _key(network, train, valid, again)
     if saved is not None and saved.facts["key"] != key:
         saved = None
@@ -181,6 +181,8 @@ def lay_out(
         layout = group.agree(_decide(network, train, len(valid), watch, group.place, again))
         _put(network, layout)
         network.note(rows=round(rows * layout.steps.rows / max(1, len(train))))  # of the table
+        if network.nth > 1:
+            network.note(texts={"value": f"1/{network.nth}", "reason": say("why.some texts")})
     else:
         layout = Layout.restored(saved.facts["layout"])
         _put(network, layout)

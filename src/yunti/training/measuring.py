@@ -17,7 +17,8 @@ from yunti.data.table import Examples
 from yunti.devices import Place, available_bytes, cores
 from yunti.models.contract import Watch
 from yunti.models.layers import Batch
-from yunti.models.network import Network, row_lengths
+from yunti.models.network import Network
+from yunti.models.padding import row_lengths
 from yunti.training.batches import Batches
 from yunti.training.flops import flops_per_row
 from yunti.training.group import ALONE, blocks_of, is_sharded

@@ -5,12 +5,13 @@ A `TextCoder` loses nothing: every text comes back letter by letter, and every t
 forgets spaces, so it can never write one. The names are kept apart for that reason.
 
 From simple to dear: `ByteCoder`, `CharacterCoder`, `PairCoder` (byte-level BPE learned here), `FolderCoder` (that of a
-pretrained model). `suggest` says which suits some training texts, `fit_coder` makes it, and `learn_coder` does both
-within a time.
+pretrained model); `ChatCoder` reads conversations by one of them. `suggest` says which suits some training texts,
+`fit_coder` makes it, and `learn_coder` does both within a time.
 """
 
 from yunti.data.tokenisers.bytewise import ByteCoder
 from yunti.data.tokenisers.characters import CharacterCoder
+from yunti.data.tokenisers.chat import ChatCoder
 from yunti.data.tokenisers.choice import (
     CODERS,
     Suggestion,
@@ -29,6 +30,7 @@ __all__ = [
     "CODERS",
     "ByteCoder",
     "CharacterCoder",
+    "ChatCoder",
     "CoderState",
     "FolderCoder",
     "PairCoder",

@@ -83,11 +83,15 @@ def as_texts(texts: AnyTexts) -> Iterable[pa.LargeStringArray]:
         return [pa.array(whole, pa.large_string())]
 
 
-def blocks(texts: AnyTexts) -> Iterator[Block]:
+def blocks(texts: AnyTexts, cut: bool = True) -> Iterator[Block]:
     """Give texts in order, in blocks of at most `BLOCK_BYTES`.
 
     A text that is longer is cut: after a line's end in the second half of the block, else before a space there, else
     between two characters. Where it is cut depends on nothing but the text.
+
+    Args:
+        texts: any.
+        cut: whether a text that is longer is cut; else it is a block by itself.
 
     Example:
         >>> [(block.texts.to_pylist(), block.ends.tolist()) for block in blocks(["a", None, "b"])]
@@ -105,7 +109,7 @@ def blocks(texts: AnyTexts) -> Iterator[Block]:
             done += int(ends[stop] - ends[start])
             some = _filled(array.slice(start, stop - start))
             start = stop
-            if len(some) == 1 and text_bytes(some) > BLOCK_BYTES:
+            if cut and len(some) == 1 and text_bytes(some) > BLOCK_BYTES:
                 yield from _pieces(some, done, total)
             else:
                 yield Block(some, np.ones(len(some), dtype=np.bool_), done / total)

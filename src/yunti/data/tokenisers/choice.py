@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from yunti.data.tokenisers.blocks import AnyTexts, as_texts, blocks, bytes_of, code_points, text_bytes
 from yunti.data.tokenisers.bytewise import ByteCoder
 from yunti.data.tokenisers.characters import CharacterCoder
+from yunti.data.tokenisers.chat import ChatCoder
 from yunti.data.tokenisers.coder import CoderState, TextCoder
 from yunti.data.tokenisers.folder import FolderCoder
 from yunti.data.tokenisers.pairs import SAMPLE_BYTES, PairCoder
@@ -22,7 +23,7 @@ from yunti.words.units import bytes_text
 
 CoderKind = Literal["bytes", "characters", "bpe"]
 
-CODERS: Final[tuple[type[TextCoder], ...]] = (ByteCoder, CharacterCoder, PairCoder, FolderCoder)
+CODERS: Final[tuple[type[TextCoder], ...]] = (ByteCoder, CharacterCoder, PairCoder, FolderCoder, ChatCoder)
 
 FEW_BYTES: Final = 5_000_000  # below, pairs beyond a thousand are too rare to learn from
 FEW_CHARACTERS: Final = 500  # alphabets have fewer; Chinese, Japanese and Korean texts have more

@@ -8,6 +8,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
@@ -103,9 +104,23 @@ class TextCoder(ABC):
         return len(self.pieces)
 
     @property
+    def ends(self) -> tuple[int, ...]:
+        """The tokens that end what a model writes."""
+        return (self.end,)
+
+    def prompted(self, prompt: str) -> NDArray[Any]:
+        """Return the tokens that a model reads before it goes on with a prompt."""
+        return self.encode(prompt)
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """The smallest type that holds all tokens: uint16 up to 65,536 of them, else uint32."""
         return np.dtype(np.uint16 if self.size <= 1 << 16 else np.uint32)
+
+    @cached_property
+    def written(self) -> NDArray[np.bool_]:
+        """Which tokens stand for some bytes, shape (size,): all but special ones."""
+        return np.array([len(piece) > 0 for piece in self.pieces], dtype=np.bool_)
 
     @abstractmethod
     def describe(self) -> str:
@@ -143,20 +158,29 @@ class TextCoder(ABC):
         Returns:
             values of shape (tokens,), uint16 or uint32 (see `dtype`), and offsets of shape (texts + 1,), int64.
         """
-        parts = list(self.encode_blocks(texts))
-        values = [part.values for part, _ in parts]
-        lengths = [part.lengths for part, _ in parts]
-        ends = [block.ends for _, block in parts]
+        return self.encode_counted(texts)[0]
+
+    def encode_counted(self, texts: AnyTexts) -> tuple[Ragged, NDArray[np.bool_] | None]:
+        """Return the tokens as `encode_all` does, and which of them count, shape (tokens,); None where all do."""
+        parts = list(self.counted_blocks(texts))
         if not parts:
-            return Ragged(np.zeros(0, dtype=self.dtype), np.zeros(1, dtype=np.int64))
-        offsets = running(np.concatenate(lengths))
-        return Ragged(np.concatenate(values), offsets[np.append(True, np.concatenate(ends))])
+            return Ragged(np.zeros(0, dtype=self.dtype), np.zeros(1, dtype=np.int64)), None
+        offsets = running(np.concatenate([part.lengths for part, _, _ in parts]))
+        ends = np.concatenate([block.ends for _, _, block in parts])
+        found = Ragged(np.concatenate([part.values for part, _, _ in parts]), offsets[np.append(True, ends)])
+        counts = [counts for _, counts, _ in parts if counts is not None]
+        return found, np.concatenate(counts) if counts else None
 
     def encode_blocks(self, texts: AnyTexts) -> Iterator[tuple[Ragged, Block]]:
         """Give the tokens block by block, so that any number of texts needs little memory (see `blocks`)."""
+        for part, _, block in self.counted_blocks(texts):
+            yield part, block
+
+    def counted_blocks(self, texts: AnyTexts) -> Iterator[tuple[Ragged, NDArray[np.bool_] | None, Block]]:
+        """Give the tokens block by block, and which of them a model is to write; None where that is all of them."""
         for block in blocks(texts):
             part = self._encode(block.texts)
-            yield Ragged(part.values.astype(self.dtype, copy=False), part.offsets), block
+            yield Ragged(part.values.astype(self.dtype, copy=False), part.offsets), None, block
 
     def decode(self, tokens: Iterable[int] | NDArray[Any]) -> str:
         """Return the text of tokens; special ones are left out, bytes that are no UTF-8 become U+FFFD.

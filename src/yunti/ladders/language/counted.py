@@ -12,17 +12,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from yunti.data.table import Examples, Table
+from yunti.data.table import Examples, Ragged, Table
 from yunti.data.token_file import TokenFile, write_tokens
-from yunti.data.tokenisers import CoderState, TextCoder, every_nth, learn_coder, restore_coder
+from yunti.data.tokenisers import CoderState, TextCoder, every_nth, restore_coder
 from yunti.devices import available_bytes
 from yunti.errors import RungError
 from yunti.ladders.rung import too_little
 from yunti.models.contract import Estimator, Parts, Size, Watch
-from yunti.models.costs import costs, texts_of
+from yunti.models.costs import costs, learned_coder, texts_of
 from yunti.models.generation import Apart, Together, Writer, Writing
 from yunti.models.ngrams import Limits, NgramModel
-from yunti.seeds import seed_for
 from yunti.specs import Spec
 from yunti.words import say
 
@@ -71,7 +70,7 @@ class Counted(Estimator):
     def fit(self, train: Examples, valid: Examples, watch: Watch) -> None:
         """Choose and learn the tokeniser, and count; the validation texts choose the order of n-grams."""
         texts = texts_of(self.spec, train.table)
-        self._coder, reason = learn_coder(texts, seed_for(self.spec.seed, "tokeniser"), _LEARNING * watch.left)
+        self._coder, reason = learned_coder(self.spec, texts, _LEARNING * watch.left)
         watch.tell(0.1)
         self._learn(texts, texts_of(self.spec, valid.table), watch.part(0.1, 1.0))
         self._plan["reasons"] = {**self._plan.get("reasons", {}), "tokeniser": reason}
@@ -106,10 +105,17 @@ class Counted(Estimator):
         return np.concatenate(found) if found else np.zeros((0, self.spec.outputs))
 
     def _costs(self, texts: pa.LargeStringArray) -> NDArray[np.float64]:
-        tokens = self.coder.encode_all(texts)
-        passed = np.append(0.0, np.cumsum(self.model.surprise(tokens.values, tokens.offsets)))
-        nats = passed[tokens.offsets[1:]] - passed[tokens.offsets[:-1]]
-        return costs(nats, tokens.lengths, texts)
+        tokens, counts = self.coder.encode_counted(texts)
+        surprise = self.model.surprise(tokens.values, tokens.offsets)
+        if counts is None:
+            return costs(_sums(surprise, tokens), tokens.lengths, texts)
+        charged = counts & self.coder.written[tokens.values]  # what is asked is read, but costs nothing
+        return costs(_sums(surprise * charged, tokens), _sums(charged, tokens), texts, chats=True)
+
+    @property
+    def context(self) -> int | None:
+        """There is no bound to what it takes, though it looks back a few tokens only."""
+        return None
 
     @property
     def writer(self) -> Writer:
@@ -160,6 +166,12 @@ class Counted(Estimator):
         self._coder = restore_coder(CoderState(parts.facts["coder"], dict(parts.texts), arrays["coder"]))
         self._model = self.made_of(arrays["model"])
         self._plan = dict(parts.facts["plan"])
+
+
+def _sums(values: NDArray[Any], tokens: Ragged) -> NDArray[np.float64]:
+    """Add up the values of each text's tokens."""
+    passed = np.append(0.0, np.cumsum(values, dtype=np.float64))
+    return np.asarray(passed[tokens.offsets[1:]] - passed[tokens.offsets[:-1]])
 
 
 @final

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from yunti.ladders.language.counted import too_few_texts
-from yunti.ladders.language.reading import BATCH, CONTEXT, coder_of, epochs_for, packed_network, surprised, tokens_of
+from yunti.ladders.language.reading import (
+    batch_for,
+    coder_of,
+    context_for,
+    epochs_for,
+    packed_network,
+    surprised,
+    tokens_of,
+)
 from yunti.ladders.rung import Rung
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
@@ -33,13 +41,13 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     from yunti.models.decoder_size import derive
     from yunti.models.network import Design
 
-    tokens = tokens_of(spec)
+    tokens, context = tokens_of(spec), context_for(spec)
     derived = derive(max(1, round(_DEPTH * size.dial)), coder_of(reader).size, tokens)
-    chosen = {"context": CONTEXT, "dropout": 0.0}
+    chosen = {"context": context, "dropout": 0.0}
     shape = asdict(derived.shape) | chosen
     reasons = {name: why for name, why in derived.reasons.items() if name not in chosen}
     recipe = Recipe(
-        batch=BATCH,
+        batch=batch_for(context),
         epochs=epochs_for(tokens),
         learning_rate=6e-3,
         weight_decay=0.05,

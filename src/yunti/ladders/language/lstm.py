@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from yunti.ladders.language.counted import too_few_texts
-from yunti.ladders.language.reading import BATCH, CONTEXT, coder_of, epochs_for, packed_network, surprised, tokens_of
+from yunti.ladders.language.reading import (
+    batch_for,
+    coder_of,
+    context_for,
+    epochs_for,
+    packed_network,
+    surprised,
+    tokens_of,
+)
 from yunti.ladders.rung import Rung
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
@@ -37,7 +45,7 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     from yunti.models.lstm_language import LstmShape
     from yunti.models.network import Design
 
-    tokens, vocabulary = tokens_of(spec), coder_of(reader).size
+    tokens, vocabulary, context = tokens_of(spec), coder_of(reader).size, context_for(spec)
     suited = np.clip(_USUAL[1] * (tokens / _USUAL[0]) ** 0.25, _NARROWEST, _WIDEST)
     width = 16 * max(1, round(size.dial * float(suited) / 16))
     per_token = (vocabulary * width + 8 * _LAYERS * width**2) / max(1, tokens)
@@ -45,7 +53,7 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     shape = LstmShape(vocabulary, width, width, _LAYERS, dropout, dropout)
     reasons = {"width": say("lstm.width"), "dropout": say("decoder.dropout", per_token=per_token)}
     recipe = Recipe(
-        batch=BATCH,
+        batch=batch_for(context),
         epochs=epochs_for(tokens),
         learning_rate=5e-3,
         weight_decay=0.01,
@@ -54,7 +62,7 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
         decay=0.5,
         clip=1.0,
     )
-    return Design(asdict(shape) | {"context": CONTEXT}, recipe, reasons)
+    return Design(asdict(shape) | {"context": context}, recipe, reasons)
 
 
 def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Module:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from yunti.models.network import Design, Reader
     from yunti.models.token_module import TokenModule
 
-CONTEXT: Final = 128  # tokens of a window; not by the size, so that windows stay while the dial is turned
-BATCH: Final = 32  # windows of a step
+_CONTEXT, _OF_CHATS = 128, 512  # tokens of a window; not by the size, so that windows stay while the dial is turned
+_BATCH_TOKENS: Final = 32 * 128  # of a step
 _SEEN, _MOST_EPOCHS = 1e7, 12.0  # tokens after which a small network gains little; times that a text is read at most
 
 Derive = Callable[[Spec, "Reader", Size], "Design"]
@@ -51,6 +51,19 @@ def coder_of(reader: Reader) -> TextCoder:
 def tokens_of(spec: Spec) -> int:
     """Return about how many tokens the training texts have."""
     return spec.rows * (spec.of_kind("text")[0].length or 1)
+
+
+def context_for(spec: Spec) -> int:
+    """Return how many tokens a window has; of conversations so many that most of them are read whole, up to 512."""
+    from yunti.models.costs import are_chats
+
+    length = spec.of_kind("text")[0].length or 1
+    return min(_OF_CHATS, max(_CONTEXT, 1 << (length - 1).bit_length())) if are_chats(spec) else _CONTEXT
+
+
+def batch_for(context: int) -> int:
+    """Return how many windows a step has: their tokens together are always as many."""
+    return max(1, _BATCH_TOKENS // context)
 
 
 def epochs_for(tokens: int) -> float:

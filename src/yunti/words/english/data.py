@@ -11,6 +11,9 @@ DATA = {
     "reading.encoding": "its text was read as {encoding}",
     "reading.running text": "it was read as running text: its lines do not have the same number of fields under a header "
     "(--target COLUMN reads it as a table)",
+    "reading.chats": "every row was read as a conversation, from the messages in {column!r}",
+    "reading.questions": "every row was read as a question and its answer, from the columns {columns} "
+    "(--target COLUMN reads it as a table)",
     "reading.no text": "{count:,} {count:file|files} that {count:is|are} no text {count:was|were} passed over, such as {name}",
     "reading.empty files": "{count:,} empty {count:file|files} {count:was|were} passed over, such as {name}",
     "reading.undecoded": "{count:,} {count:byte|bytes} of {name} could not be decoded and {count:stands|stand} as U+FFFD",
@@ -93,6 +96,17 @@ DATA = {
     "evidence.passages": "{documents:,} {documents:document|documents} cut into {passages:,} passages of about {bytes:,} "
     "bytes, at the ends of lines or sentences",
     "evidence.documents": "{documents:,} documents of {size:said} each on average",
+    "evidence.chats": "{count:,} {count:conversation|conversations} of {turns:.1f} turns and {characters:.0f} characters "
+    "each on average: {users:,} by users, {answers:,} by the assistant, {systems:,} by the system; the assistant's are learned",
+    # why a row is no conversation
+    "chats.no list": "its messages are no list; write [{{role, content}}, …]",
+    "chats.no message": "message {number:d} is no object; give it a role and a content",
+    "chats.no role": "message {number:d} has no role; write system, user or assistant",
+    "chats.unknown role": "message {number:d} has the role {role!r}; write system, user or assistant",
+    "chats.no content": "message {number:d} has no text as its content; write it or leave the message out",
+    "chats.no answer": "nobody answers; add a message of the assistant",
+    "chats.no question": "nobody asks; add a message of the user",
+    "chats.empty column": "{column!r} is empty; fill it in or leave the row out",
     # the target
     "target.whole numbers": "{count:,} distinct whole {count:number|numbers}, {low:.0f} to {high:.0f}: classes "
     "(amounts with --task regression)",

@@ -2,6 +2,7 @@
 
 PLANS = {
     # what all networks derive alike
+    "why.some texts": "turning all of them into tokens would take too much of the time",
     "why.batch": "small data are given small batches, so that there are still hundreds of steps",
     "why.epochs": "falls with the square root of the rows: ten times the rows are seen a third as often",
     "why.smoothing": "keeps probabilities off 0 and 1 where accuracy decides; none where probabilities are scored",

@@ -121,6 +121,8 @@ SCREEN = {
     "predict.problems": "{rows:,} rows could not be read: their prediction is empty, the column problem says why",
     "generate.writing": "writing {texts:,} {texts:text|texts}",
     "generate.written": "{texts:,} {texts:text was|texts were} written to {path}",
+    "chat.begins": "/reset begins anew, /exit or Ctrl-D ends, Ctrl-C stops an answer",
+    "chat.forgotten": "the conversation is longer than the model can read: its oldest turns are left out from now on",
     "rungs.tasks": "{first} and {second}",
     "rungs.idea": "{idea} [{source}]",
     # signs

@@ -6,6 +6,7 @@ TOKENS = {
     "written in bytes",
     "coder.pairs": "byte-level BPE: {size:,} tokens, learned from the training texts",
     "coder.folder": "byte-level BPE of the pretrained model {name}: {size:,} tokens",
+    "coder.chat": "{coder:said}; conversations by the marks {marks}",
     "choice.characters": "characters as tokens: {size} of text with {distinct:,} distinct "
     "{distinct:character|characters} are too little to learn more tokens from",
     "choice.script": "byte-level BPE of {tokens:,} tokens: {common:,} {common:character|characters} beyond ASCII are seen "
