@@ -310,13 +310,15 @@ def test_a_climb_tries_them_on_parts_goes_on_after_a_stop_and_weighs_them(folder
     """Forecasts, checkpoints, bundles and the ensemble, each rung in a process of its own."""
     from yunti.climbing import ascent
 
-    monkeypatch.setattr(ascent, "PILOT_SECONDS", 5.0)
+    monkeypatch.setattr(ascent, "PILOT_SECONDS", 1.0)
+    monkeypatch.setattr(ascent, "LEAST_PILOT_ROWS", 50)
+    monkeypatch.setattr(ascent, "PILOT_PARTS", (32, 16, 8))
     random = np.random.default_rng(0)
-    words = random.choice(bases.WORDS, (5000, 9))
+    words = random.choice(bases.WORDS, (4300, 9))
     merit = np.isin(words, bases.WORDS[:2]).sum(axis=1) - np.isin(words, bases.WORDS[2:4]).sum(axis=1)
     frame = pa.table({"text": [" ".join(each) for each in words], "y": np.where(merit > 0, "yes", "no")})
-    names = ["linear", "pretrained", "lora", "finetuned", "ensemble"]
-    seen = []
+    names = ["constant", "lora", "finetuned", "ensemble"]
+    seen, stopped = [], []
 
     def tell(event):
         seen.append(event)
@@ -324,16 +326,18 @@ def test_a_climb_tries_them_on_parts_goes_on_after_a_stop_and_weighs_them(folder
             stopped.append(event)
             raise KeyboardInterrupt
 
-    stopped = []
-    asked = {"target": "y", "budget": 240, "rungs": names, "pretrained": str(folders["text"]), "out": tmp_path / "run"}
-    first = yunti.climb(frame, tell=tell, **asked)
-    assert {each.name for each in first.record.rungs if each.status == "skipped"} >= {"finetuned"}
+    asked = {"target": "y", "budget": 90, "rungs": names, "pretrained": str(folders["text"]), "out": tmp_path / "run"}
+    yunti.climb(frame, tell=tell, **asked)
+    assert stopped
     climb = yunti.resume(tmp_path / "run", tell=tell)
     done = {each.name: each for each in climb.record.rungs}
-    assert all(done[name].score is not None for name in ("pretrained", "lora", "finetuned"))
-    assert any(isinstance(event, Foreseen) for event in seen)
-    assert climb.record.budget.spent_seconds <= 1.05 * 240
-    for name in ("lora", "finetuned"):
+    assert {event.name for event in seen if isinstance(event, Foreseen)} == {"lora", "finetuned"}
+    assert climb.record.budget.spent_seconds <= 110  # two starts of a climb among them
+    trained = [name for name in ("lora", "finetuned") if done[name].score is not None]
+    assert trained  # the second may not be worth it after the first
+    assert {done[name].status for name in {"lora", "finetuned"} - {*trained}} <= {"skipped"}
+    for name in trained:
+        assert done[name].score.valid > 0.75
         assert done[name].cost.train_flops > 0
         assert yunti.load(tmp_path / "run" / done[name].bundle).model.plan["base_parameters"] > 0
-    assert done["lora"].cost.bytes < done["finetuned"].cost.bytes
+    assert climb.record.test is not None
