@@ -24,7 +24,7 @@ from yunti.data.token_file import write_tokens
 from yunti.data.tokenisers import ByteCoder, ChatCoder, restore_coder
 from yunti.data.windows import Passes, Windows
 from yunti.errors import ColumnError, OptionError, RungError
-from yunti.ladders.find import LADDERS
+from yunti.ladders.find import LADDERS, find_rung
 from yunti.models.chatting import Conversation, remembered
 from yunti.models.contract import Size, Watch
 from yunti.models.sampling import Sampling
@@ -251,7 +251,7 @@ def test_only_answers_teach_a_network():
     from yunti.models.language import Surprise
 
     torch.manual_seed(0)
-    model = LADDERS["language"][-1].build(SPEC, Size(0.25))
+    model = find_rung("language", "gpt").build(SPEC, Size(0.25))
     model.reader.fit(table())
     from yunti.ladders.language.gpt import assemble, design
 

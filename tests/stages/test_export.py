@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from borrowed import CONFIGS, LINES, bases, built, examples
 from yunti.bundle.export import FILES, export_model
 from yunti.cli.app import run
-from yunti.data.tokenisers import ByteCoder, CharacterCoder, FolderCoder, PairCoder, Suggestion, TextCoder
+from yunti.data.tokenisers import ByteCoder, CharacterCoder, FolderCoder, PairCoder, TextCoder, fit_coder
 from yunti.data.tokenisers.foreign import as_tokenizers
 from yunti.errors import OptionError, RungError
 from yunti.ladders.find import find_rung
@@ -62,7 +62,8 @@ def hold_same(model: Any, folder: Path) -> None:
 def test_a_gpt_is_the_same_in_transformers_and_back(
     coder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(language_module, "suggest", lambda _texts: Suggestion(coder, 300, "asked for"))
+    made = lambda _spec, texts, _seconds: (fit_coder(coder, texts, 300, 0), "asked for")  # noqa: E731
+    monkeypatch.setattr(language_module, "learned_coder", made)
     model = built("gpt", None)
     model.prepare(examples(10))
     with torch.no_grad():

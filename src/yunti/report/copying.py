@@ -42,7 +42,7 @@ def share(part: int, whole: int) -> str:
 
     Example:
         >>> share(0, 4000), share(1, 30000), share(3, 4000), share(1, 3)
-        ('0 %', '< 0.01 %', '0.07 %', '33 %')
+        ('0 %', '< 0.01 %', '0.075 %', '33 %')
     """
     if not whole:
         return DASH
