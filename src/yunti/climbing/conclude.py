@@ -48,7 +48,8 @@ def conclude(state: State, ladder: Sequence[Rung], *, open_test: bool) -> None:
     if open_test:
         state.draw_curve(state.rung(choice.chosen.name), state.left())
     _look_ahead(state, ladder)
-    if open_test and state.record.task.name == "language":
+    chats = any(column.parsing.get("chat", False) for column in state.dataset.columns)
+    if open_test and state.record.task.name == "language" and not chats:
         _search_copies(state, choice.chosen)
     if open_test and state.request.refit:
         _refit(state, choice.chosen)

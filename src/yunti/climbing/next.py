@@ -152,7 +152,8 @@ def cut_short(rung: RungRecord) -> bool:
 
 
 def _pretrained(standing: Standing) -> Iterator[NextStep]:
-    if standing.spec.pretrained is not None or not standing.spec.of_kind(*_READ_BY_PRETRAINED):
+    read = [each for each in standing.spec.of_kind(*_READ_BY_PRETRAINED) if not each.parsing.get("chat", False)]
+    if standing.spec.pretrained is not None or not read:
         return
     seen = prior("pretrained", standing.spec, standing.metric, standing.trained)
     if seen is not None:

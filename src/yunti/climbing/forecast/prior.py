@@ -37,6 +37,8 @@ _PRIOR: Final[dict[Kind, dict[str, Range]]] = {
         "resnet": (0.15, 0.85, 1.7),
         "transformer": (0.5, 1.6, 4.0),
         "pretrained": (0.05, 0.4, 1.1),
+        "lora": (0.25, 0.8, 1.4),
+        "finetuned": (0.2, 0.8, 1.5),
     },
     "text": {  # n-grams beat networks trained from nothing up to some 100,000 texts (Zhang, Zhao and LeCun, 2015)
         "tree": (1.2, 1.9, 3.2),
@@ -48,6 +50,8 @@ _PRIOR: Final[dict[Kind, dict[str, Range]]] = {
         "resnet": (0.97, 1.6, 4.0),
         "transformer": (0.92, 1.35, 2.1),
         "pretrained": (0.3, 0.65, 1.25),
+        "lora": (0.35, 0.8, 1.3),
+        "finetuned": (0.35, 0.8, 1.4),
     },
     "audio": {
         "tree": (1.2, 1.9, 3.5),

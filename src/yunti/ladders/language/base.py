@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from yunti.ladders.folders import told_by, unfit_place
 from yunti.ladders.language.counted import too_few_texts
 from yunti.models.contract import Model, Size
+from yunti.models.costs import are_chats
 from yunti.specs import Spec
 from yunti.words import say
 
@@ -29,6 +30,8 @@ def unfit_for(spec: Spec) -> str | None:
     """Say why no rung on a pretrained model can serve, or None; looks at the folder's files, never at weights."""
     if reason := unfit_place(spec) or too_few_texts(spec):
         return reason
+    if are_chats(spec):
+        return say("unfit.chats")
     folder = Path(spec.pretrained or "")
     if not folder.is_dir():
         return None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from yunti.ladders.folders import unfit_place
 from yunti.ladders.prediction.fit import REASONS, augment_for, rounded, too_few_rows
 from yunti.models.contract import Size
 from yunti.models.recipe import Recipe
@@ -26,33 +26,15 @@ _SHORT_STEPS = 100
 
 def unfit_for(spec: Spec) -> str | None:
     """Say why no rung on a pretrained model can serve, or None; looks at the folder's files, never at weights."""
-    if spec.pretrained is None:
-        return say("unfit.no model")
-    if importlib.util.find_spec("transformers") is None:
-        return say("unfit.no transformers")
-    if reason := too_few_rows(spec):
-        return reason
-    folder = Path(spec.pretrained)
-    if not folder.is_dir():
-        is_name = spec.pretrained.count("/") <= 1 and not spec.pretrained.startswith((".", "/", "~"))
-        return None if is_name else say("unfit.no folder", folder=spec.pretrained)
-    return _unfit_folder(folder, spec)
-
-
-def _unfit_folder(folder: Path, spec: Spec) -> str | None:
+    if (reason := unfit_place(spec) or too_few_rows(spec)) or not Path(spec.pretrained or "").is_dir():
+        return reason  # what a name on the hub reads is found when it is there
     from yunti.errors import RungError
     from yunti.models.hub import kind_of
 
-    if not (folder / "config.json").is_file():
-        return say("unfit.no config", folder=folder)
-    if not any(folder.glob("*.safetensors")):
-        return say("unfit.no weights", folder=folder)
     try:
-        kind = kind_of(folder)
-    except ValueError:
-        return say("unfit.not JSON", folder=folder)
+        kind = kind_of(Path(spec.pretrained or ""))
     except RungError:
-        return say("unfit.other model", folder=folder)
+        return say("unfit.other model", folder=spec.pretrained)
     return None if spec.of_kind(kind) else say(_NONE_THERE[kind])
 
 

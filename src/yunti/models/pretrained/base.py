@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from yunti.errors import BundleError, RungError
-from yunti.models.hub import folder_of, kind_of, transformers_package, weights_hash
+from yunti.models.hub import BaseReference, folder_of, kind_of, transformers_package, weights_hash
 from yunti.models.pretrained.intake import TOKENS, Intake, PictureIntake, TextIntake
 from yunti.models.pretrained.sounds import BandIntake, WaveIntake
 
@@ -35,15 +35,16 @@ class Base:
         folder: as Hugging Face saves models; nothing of it is run.
         place: what it was called by: the folder, or a name on the hub.
         has_weights: whether the folder holds weights; without them `load` gives those that training begins with.
+        weights_sha256: their hash, where it is known already.
 
     Raises:
         RungError: `transformers` cannot read it.
     """
 
-    def __init__(self, folder: Path, place: str, has_weights: bool = True) -> None:
+    def __init__(self, folder: Path, place: str, has_weights: bool = True, weights_sha256: str = "") -> None:
         self._folder = folder if has_weights else None
         self.place = str(folder.resolve()) if Path(place).is_dir() else place
-        self.weights_sha256 = weights_hash(folder) if has_weights else ""
+        self.weights_sha256 = weights_sha256 or (weights_hash(folder) if has_weights else "")
         self.kind = kind_of(folder)
         try:
             config = transformers_package().AutoConfig.from_pretrained(str(folder), **_LOCAL)
@@ -145,19 +146,7 @@ def open_again(place: str, weights_sha256: str) -> Base:
     Raises:
         BundleError: it is gone or was changed.
     """
-    try:
-        base = open_base(place)
-    except (OSError, RungError) as error:
-        raise BundleError(
-            "the bundle", f"the pretrained model it was made with must be at {place}", "it is not there",
-            "bring it back to that place",
-        ) from error  # fmt: skip
-    if base.weights_sha256 != weights_sha256:
-        raise BundleError(
-            "the bundle", f"the weights at {place} must be those it was made with", "they are others",
-            "bring back the same pretrained model",
-        )  # fmt: skip
-    return base
+    return Base(BaseReference(place, weights_sha256).folder(), place, weights_sha256=weights_sha256)
 
 
 def built_from(files: Mapping[str, str], place: str) -> Base:
