@@ -62,7 +62,6 @@ REPORT: dict[str, str] = {
     "report.column.unit": "单位",
     "report.column.written": "生成",
     "report.column.copied": "照抄",
-    "report.column.share copied": "占比",
     "report.column.share held": "留出文本",
     "report.note.rows": "以下关于各行的内容都是 {rung} 在验证集 {rows} 行上的表现。",
     "report.note.before": "所用的是重新训练之前的模型。",

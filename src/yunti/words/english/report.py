@@ -77,7 +77,6 @@ REPORT: dict[str, str] = {
     "report.column.unit": "unit",
     "report.column.written": "written",
     "report.column.copied": "copied",
-    "report.column.share copied": "share",
     "report.column.share held": "of held-out text",
     "report.note.rows": "What follows about rows is about {rung} on the {rows:,} validation rows.",
     "report.note.before": "It tells of the model as it was before it was trained anew.",
