@@ -134,7 +134,7 @@ class Ascent:
     def _is_dear(self, rung: Rung, share: float) -> bool:
         """Say whether it pays to try a rung on parts of the rows first."""
         state = self.state
-        if state.request.full or rung.combines or not state.trained():
+        if state.request.full or rung.combines or not rung.pilots or not state.trained():
             return False
         if state.run.points(rung.name).complete:  # the climb was killed after the pilots
             return True

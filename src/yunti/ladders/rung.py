@@ -61,6 +61,8 @@ class Rung:
         build: makes an untrained model for a spec and a size.
         share: weight of its claim on the time left against the rungs still to come; more where it tends to win.
         needs_torch: whether its process must import torch (which costs seconds).
+        pilots: whether parts of the rows tell what all of them would bring, for less than a part of its time; not so
+            where all validation rows must first pass through a large model that knows most already.
         combines: whether it is made of the models of the rungs below it instead of being trained on rows.
     """
 
@@ -72,4 +74,5 @@ class Rung:
     build: Callable[[Spec, Size], Model]
     share: Callable[[Spec], float] = lambda _spec: 1.0
     needs_torch: bool = False
+    pilots: bool = True
     combines: bool = False

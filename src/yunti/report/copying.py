@@ -25,9 +25,7 @@ def copied(material: Material) -> dict[str, Any] | None:
     for (kind, part, total), other in zip(own, held, strict=True):
         unit = spoken(f"report.copied.{kind}", size=sizes[kind])
         rows.append((unit, f"{total:,}", f"{part:,}", share(part, total), share(*other)))
-    heads = tuple(
-        spoken(f"report.column.{name}") for name in ("unit", "written", "copied", "share", "share held")
-    )
+    heads = tuple(spoken(f"report.column.{name}") for name in ("unit", "written", "copied", "share", "share held"))
     return {
         "lead": _lead(found),
         "note": _note(found),

@@ -61,4 +61,5 @@ RUNG = Rung(
     build=build,
     share=lambda _spec: 6.0,
     needs_torch=True,
+    pilots=False,
 )

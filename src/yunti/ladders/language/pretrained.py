@@ -25,4 +25,5 @@ RUNG = Rung(
     build=build,
     share=lambda _spec: 2.0,
     needs_torch=True,
+    pilots=False,
 )

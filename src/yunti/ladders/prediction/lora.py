@@ -85,4 +85,5 @@ RUNG = Rung(
     build=build,
     share=share_by_kind(4.0),
     needs_torch=True,
+    pilots=False,
 )

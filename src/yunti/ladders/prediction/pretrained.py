@@ -83,4 +83,5 @@ RUNG = Rung(
     build=build,
     share=share_by_kind(4.0),
     needs_torch=True,
+    pilots=False,
 )
