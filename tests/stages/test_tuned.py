@@ -306,13 +306,12 @@ def test_fused_attention_is_counted(folders):
 
 
 @pytest.mark.slow
-def test_a_climb_tries_them_on_parts_goes_on_after_a_stop_and_weighs_them(folders, tmp_path, monkeypatch):
-    """Forecasts, checkpoints, bundles and the ensemble, each rung in a process of its own."""
+def test_a_climb_trains_them_without_pilots_goes_on_after_a_stop_and_weighs_them(folders, tmp_path, monkeypatch):
+    """Checkpoints, bundles and the ensemble, each rung in a process of its own."""
     from yunti.climbing import ascent
 
     monkeypatch.setattr(ascent, "PILOT_SECONDS", 1.0)
     monkeypatch.setattr(ascent, "LEAST_PILOT_ROWS", 50)
-    monkeypatch.setattr(ascent, "PILOT_PARTS", (32, 16, 8))
     random = np.random.default_rng(0)
     words = random.choice(bases.WORDS, (4300, 9))
     merit = np.isin(words, bases.WORDS[:2]).sum(axis=1) - np.isin(words, bases.WORDS[2:4]).sum(axis=1)
@@ -331,7 +330,7 @@ def test_a_climb_tries_them_on_parts_goes_on_after_a_stop_and_weighs_them(folder
     assert stopped
     climb = yunti.resume(tmp_path / "run", tell=tell)
     done = {each.name: each for each in climb.record.rungs}
-    assert {event.name for event in seen if isinstance(event, Foreseen)} == {"lora", "finetuned"}
+    assert not any(isinstance(event, Foreseen) for event in seen)
     assert climb.record.budget.spent_seconds <= 110  # two starts of a climb among them
     trained = [name for name in ("lora", "finetuned") if done[name].score is not None]
     assert trained  # the second may not be worth it after the first
