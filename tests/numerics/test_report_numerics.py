@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +137,8 @@ def test_groups_come_before_columns_and_are_named_by_their_first_row() -> None:
         assert part.column == ""
         assert part.rows == (rows.groups == group).sum() >= LEAST_ROWS
         assert part.low < part.score < part.high
+    alone = replace(rows, groups=np.zeros(ROWS, dtype=np.int64))
+    assert list(part_scores(task, alone, PROBABILITIES, columns)) == []
 
 
 def test_at_most_so_many_parts_are_told(tmp_path: Path) -> None:

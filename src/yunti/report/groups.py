@@ -100,6 +100,8 @@ def _divisions(
     if examples.groups is not None:
         _, first, codes = np.unique(examples.groups, return_index=True, return_inverse=True)
         rows = np.bincount(codes)
+        if len(rows) == 1:
+            return  # the whole is no part of itself
         largest = np.argsort(-rows, kind="stable")[:MOST_SUMS]
         place = np.full(len(rows), -1)
         place[largest] = np.arange(len(largest))
