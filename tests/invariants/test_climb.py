@@ -88,6 +88,7 @@ def test_ctrl_c_keeps_what_is_done_and_resume_trains_the_rest(tmp_path, whole):
     assert "Traceback" not in screen
 
     record = json.loads((folder / "climb.json").read_text())
+    assert record["verdict"], screen
     assert record["verdict"]["chosen"] in ("constant", "linear", "tree")
     if record["test"] is None:  # the signal came in time: the test rows stay closed
         assert yunti.load(folder / "models" / record["verdict"]["chosen"]) is not None

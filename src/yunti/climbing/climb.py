@@ -14,6 +14,7 @@ from yunti.climbing.budget import UNBOUNDED_SECONDS, Purse, derive_budget
 from yunti.climbing.conclude import conclude
 from yunti.climbing.events import Finished, Prepared, RungSaid, Stage, Tell
 from yunti.climbing.forecast.worth import parse_price, parse_worth
+from yunti.climbing.interrupt import taken_at_safe_places
 from yunti.climbing.listen import Listeners
 from yunti.climbing.reporting import NAME, plot, write, write_if_possible
 from yunti.climbing.request import Request, from_settings, names, seconds_or_none
@@ -196,6 +197,7 @@ def _resumed(run: RunFolder, tell: Tell | None, began: float) -> Climb:
         return _go(run, dataset, record, began, tell_all)
 
 
+@taken_at_safe_places()
 def _go(run: RunFolder, dataset: Dataset, record: ClimbRecord, began: float, tell: Tell) -> Climb:
     """Climb rung after rung, then choose; what a Ctrl-C leaves open is noted, and chosen from what is done."""
     request = from_settings(record.settings)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, final
 
+from yunti.climbing.interrupt import take_interrupt
 from yunti.devices import available_bytes, cores, resident_bytes
 from yunti.words import say
 
@@ -54,7 +55,11 @@ def supervise(
         hard_seconds: seconds after which the process is killed.
         progress: called with the fraction done and the numbers that the worker reports.
         speak: called with what the worker has to say to a person.
+
+    Raises:
+        KeyboardInterrupt: somebody pressed Ctrl-C, which ends the process too.
     """
+    take_interrupt()
     folder.mkdir(parents=True, exist_ok=True)
     reader, writer = os.pipe()
     limit = int(MEMORY_SHARE * available_bytes())
@@ -104,6 +109,7 @@ def _watch(
     buffer = b""
     error = ""
     while True:
+        take_interrupt()
         ready, _, _ = select.select([events], [], [], POLL_SECONDS)
         chunk = events.read(65536) if ready else None
         if chunk:
