@@ -41,7 +41,7 @@ from yunti.training import refit, train
 from yunti.words import say
 
 PROBE_ROWS = 8
-TIMED_ROWS = 1000
+TIMED_ROWS, SLOW_SECONDS = (64, 1000), 0.25  # rows that are timed: more where the fewer are over at once
 FINISH_SHARE, FINISH_SECONDS = 0.06, 1.0  # of a rung's share: kept for predicting, measuring and writing the bundle
 MOST_TO_FINISH = 0.15  # of a small share
 
@@ -168,11 +168,18 @@ def _seconds_to_finish(job: Job) -> float:
 
 
 def _predict_seconds(model: Model, table: Table) -> float:
-    rows = min(len(table), TIMED_ROWS)
-    part = table.take(slice(0, rows))
-    began = time.perf_counter()
-    model.predict(part)
-    return (time.perf_counter() - began) * 1000 / rows
+    """Time the prediction of some rows, as of rows that were never seen; return the seconds of a thousand."""
+    rows, seconds = 0, 0.0
+    for most in TIMED_ROWS:
+        if rows == len(table) or seconds > SLOW_SECONDS:
+            break
+        rows = min(len(table), most)
+        part = table.take(np.linspace(0, len(table) - 1, rows).astype(np.int64))
+        model.forget()
+        began = time.perf_counter()
+        model.predict(part)
+        seconds = time.perf_counter() - began
+    return seconds * 1000 / rows
 
 
 def _save(run: RunFolder, rung: Rung, model: Model, dataset: Dataset, record: RungRecord) -> int:

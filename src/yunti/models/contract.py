@@ -156,6 +156,10 @@ class Model(ABC):
         """
         return 0.0
 
+    def forget(self) -> None:
+        """Drop what is kept of rows that were read, so that predicting them costs what it costs anybody else."""
+        return
+
     @abstractmethod
     def parts(self) -> Parts:
         """Return the whole learned state."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol, final
+from typing import Any, Protocol, final, runtime_checkable
 
 import numpy as np
 import torch
@@ -47,6 +47,13 @@ class Reader(Protocol):
     def arrays(self) -> dict[str, NDArray[Any]]: ...  # noqa: D102
     def facts(self) -> dict[str, Any]: ...  # noqa: D102
     def restore(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None: ...  # noqa: D102
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A reader that keeps what it made of rows while a network learns, so that none is read twice."""
+
+    def forget(self) -> None: ...  # noqa: D102
 
 
 @final
@@ -283,6 +290,11 @@ class Network(Model):
             for start in range(0, max(1, len(table)), _CHUNK)
         ]
         return np.concatenate(chunks)
+
+    def forget(self) -> None:
+        """Drop what the reader keeps of rows."""
+        if isinstance(self.reader, Remembering):
+            self.reader.forget()
 
     def predict_encoded(self, encoded: Encoded) -> NDArray[np.float32 | np.float64]:
         """Predict rows that were encoded before."""

@@ -60,6 +60,10 @@ class Features:
         found = [made[key] if key in made else self._known[key] for key in keys]
         return np.stack(found) if found else np.zeros((0, self.base.width), dtype=np.float32)
 
+    def forget(self) -> None:
+        """Drop what is known of rows."""
+        self._known = {}
+
     def _read(self, rows: Column, rate: int) -> NDArray[np.float32]:
         if self._model is None:
             self._model = self.base.load()
@@ -137,6 +141,11 @@ class PretrainedReader:
         for stream in self._features:
             arrays[stream.key] = self._loaded.of(table[stream.column], stream.rate)
         return arrays
+
+    def forget(self) -> None:
+        """Drop the vectors of rows that were read."""
+        if self._loaded is not None:
+            self._loaded.forget()
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what was learned and is not JSON."""
