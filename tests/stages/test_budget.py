@@ -67,3 +67,24 @@ def test_time_spent_before_an_interruption_counts():
 def test_the_reserve_grows_with_slow_predictions_but_never_takes_half_of_the_budget():
     assert reserve_seconds(600, 10_000, 0.0) < reserve_seconds(600, 10_000, 5.0)
     assert reserve_seconds(20, 10**6, 60.0) == pytest.approx(8.0)
+
+
+def test_a_rung_that_trains_a_pretrained_model_needs_what_the_frozen_one_tells(tmp_path):
+    from types import SimpleNamespace
+
+    from yunti.climbing.state import LOOKS, State
+    from yunti.ladders.find import find_rung
+
+    rung = find_rung("classification", "lora")
+    spec = Spec((), TaskSpec("classification", "y", "accuracy", "higher"), rows=10_000)
+    records = {"pretrained": SimpleNamespace(cost=SimpleNamespace(predict_seconds_per_1000=10.0))}
+    state = SimpleNamespace(
+        starts={True: 4.0},
+        spec=spec,
+        dataset=SimpleNamespace(valid=range(1000)),
+        record=SimpleNamespace(rung=records.get),
+    )
+    assert State.needed(state, rung) == pytest.approx(8.0 + (3 * 200 * 32 + LOOKS * 1000) / 100)
+    records.clear()
+    assert State.needed(state, rung) == 8.0
+    assert State.needed(state, find_rung("classification", "mlp")) == 8.0

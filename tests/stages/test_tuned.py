@@ -180,11 +180,11 @@ def test_where_time_is_short_there_are_fewer_epochs_and_no_other_network(folders
     from yunti.training import laying
     from yunti.training.pace import Pace
 
-    monkeypatch.setattr(laying, "pace_of", lambda _bench, _micro: Pace(1.0, 1e-6, 1e-6))
+    monkeypatch.setattr(laying, "pace_of", lambda _bench, _micro: Pace(0.2, 1e-6, 1e-6))
     network, rows = prepared(lora.RUNG, folders["text"], rows=400)
     lay_out(network, rows, rows.take(slice(0, 50)), Watch(time.monotonic() + 60), ALONE)
     assert network.size.dial == 1
-    assert 30 <= network.plan["steps"]["value"] < 60
+    assert 200 <= network.plan["steps"]["value"] < 300
     assert "narrower" not in network.plan["shortened"]
     with pytest.raises(RungError, match="must fit the time"):
         lay_out(network, rows, rows.take(slice(0, 50)), Watch(time.monotonic() + 20), ALONE)
@@ -340,3 +340,17 @@ def test_a_climb_trains_them_without_pilots_goes_on_after_a_stop_and_weighs_them
         assert done[name].cost.train_flops > 0
         assert yunti.load(tmp_path / "run" / done[name].bundle).model.plan["base_parameters"] > 0
     assert climb.record.test is not None
+
+
+def test_the_pace_is_measured_on_rows_of_usual_length(folders):
+    from yunti.models.padding import row_lengths
+    from yunti.training.measuring import sample_of, typical
+
+    network, rows = prepared(lora.RUNG, folders["text"], rows=400)
+    sample = sample_of(network, rows, Watch(time.monotonic() + 1e6))
+    few = typical(network, sample)
+    every, usual = row_lengths(sample.encoded), row_lengths(few.encoded)
+    assert len(every) == 400
+    assert len(usual) == 2 * network.recipe.batch
+    assert usual.mean() == pytest.approx(every.mean(), rel=0.15)
+    assert usual.max() <= every.max()

@@ -30,6 +30,7 @@ INTERRUPTED = say("climb.interrupted")
 CURVE_PARTS = (16, 8, 4, 2)  # of the rows
 LEAST_CURVE_POINTS, LEAST_CURVE_ROWS = 3, 20
 CURVE_START_SECONDS, CURVE_MARGIN = 0.1, 1.2  # a training on a part of the rows, beside what its rows take
+LOOKS = 3.0  # at the validation rows, by a rung that learns: at the end, and while it does at a part of them
 GRACE_SECONDS = 15.0  # for a process that started slowly, as long as it costs the later rungs no more than a quarter
 
 
@@ -67,7 +68,12 @@ class State:
 
     def needed(self, rung: Rung) -> float:
         """The least seconds with which a rung can learn something."""
-        return self.starts[rung.needs_torch] * (1.0 if rung.combines else LEARNING)
+        seconds = self.starts[rung.needs_torch] * (1.0 if rung.combines else LEARNING)
+        like = self.record.rung(rung.stands_on)
+        if like is None or like.cost is None:
+            return seconds
+        rows = rung.passes(self.spec) + LOOKS * len(self.dataset.valid)
+        return seconds + rows * like.cost.predict_seconds_per_1000 / 1000
 
     def left(self) -> float:
         """Seconds left for rungs: what is kept for the end is taken off."""

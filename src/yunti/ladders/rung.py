@@ -63,6 +63,9 @@ class Rung:
         needs_torch: whether its process must import torch (which costs seconds).
         pilots: whether parts of the rows tell what all of them would bring, for less than a part of its time; not so
             where all validation rows must first pass through a large model that knows most already.
+        stands_on: the rung that reads rows with the same pretrained model and leaves it as it is: at its pace it is
+            known what this one needs at least.
+        passes: how many rows must go forward through that model before this rung has learned something.
         combines: whether it is made of the models of the rungs below it instead of being trained on rows.
     """
 
@@ -75,4 +78,6 @@ class Rung:
     share: Callable[[Spec], float] = lambda _spec: 1.0
     needs_torch: bool = False
     pilots: bool = True
+    stands_on: str = ""
+    passes: Callable[[Spec], float] = lambda _spec: 0.0
     combines: bool = False

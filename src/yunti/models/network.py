@@ -19,7 +19,7 @@ from yunti.models.contract import Model, Parts, Size
 from yunti.models.generation import Writer
 from yunti.models.objective import Answers, Objective, Target
 from yunti.models.padding import by_length, pad
-from yunti.models.recipe import Recipe, carried
+from yunti.models.recipe import LEAST_STEPS, Recipe, carried
 from yunti.models.settings import Settings
 from yunti.seeds import seed_for
 from yunti.specs import Spec, TaskSpec
@@ -120,6 +120,7 @@ class Blueprint:
         packing: turns the rows of a table into those that the network learns from, where they are not the same.
         on_base: whether a pretrained model learns in it: then the dial changes only what stands on that, a narrower
             network saves no time, and its rate is the base's, whatever the dial.
+        least_steps: fewer of them teach it nothing; where the time does not hold them it is not trained.
         finish: changes a trained or restored module so that it answers faster; its state stays as it was learned.
     """
 
@@ -131,6 +132,7 @@ class Blueprint:
     objective: Callable[[TaskSpec], Objective] = Answers
     packing: Packing | None = None
     on_base: bool = False
+    least_steps: int = LEAST_STEPS
     finish: Callable[[nn.Module], None] | None = None
 
 

@@ -8,6 +8,8 @@ from typing import Literal, final
 ScheduleName = Literal["wsd", "cosine", "linear", "constant"]
 OptimiserName = Literal["adamw", "adam", "sgd", "muon"]
 
+LEAST_STEPS = 30  # of a training that can teach a new network anything
+
 
 @final
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 from yunti.errors import RungError
-from yunti.models.recipe import Recipe
+from yunti.models.recipe import LEAST_STEPS, Recipe
 from yunti.training.batches import steps_per_epoch
 from yunti.training.pace import Pace
 from yunti.words import say
@@ -15,7 +15,6 @@ _MARGIN = 0.88  # of the time left is planned; the rest is for a machine that is
 _EVALUATION_SHARE = 0.12  # of the training's time may go into looking at validation rows
 _MOST_EVALUATIONS = 40
 _LEAST_EVALUATIONS = 4
-_LEAST_STEPS = 30
 _LEAST_JUDGED = 1000
 
 
@@ -43,7 +42,15 @@ class Steps:
     reason: str
 
 
-def plan_steps(recipe: Recipe, rows: int, valid_rows: int, pace: Pace, seconds: float, given: float | None) -> Steps:
+def plan_steps(
+    recipe: Recipe,
+    rows: int,
+    valid_rows: int,
+    pace: Pace,
+    seconds: float,
+    given: float | None,
+    least: int = LEAST_STEPS,
+) -> Steps:
     """Plan the whole recipe, or the largest share 2^(−k/4) of it that the time holds.
 
     Args:
@@ -53,13 +60,14 @@ def plan_steps(recipe: Recipe, rows: int, valid_rows: int, pace: Pace, seconds: 
         pace: how fast this machine is.
         seconds: time left for encoding, training and evaluating.
         given: the share that an earlier run of about the same time was given; it is taken if it can still hold.
+        least: steps below which nothing is learned, unless the whole recipe has fewer.
 
     Raises:
-        RungError: not even some tens of steps fit.
+        RungError: not even so many steps fit.
     """
     usable = seconds - valid_rows * (pace.encode_seconds + pace.predict_seconds)
     rows = _rows_to_encode(rows, pace, usable * _MARGIN)
-    least = min(_LEAST_STEPS, full_steps(recipe, rows))
+    least = min(least, full_steps(recipe, rows))
     if given is not None:
         before = _laid(recipe, rows, valid_rows, pace, given)
         if _seconds(before, pace) < usable and before.total >= least:

@@ -301,7 +301,8 @@ def _plan(bench: Bench, rows: tuple[int, int], watch: Watch, again: Again | None
     if again is not None:
         return Plan(exactly(recipe, train_rows, again.steps), pace, micro)
     try:
-        steps = plan_steps(recipe, train_rows, valid_rows, pace, seconds, memory.share_for(seconds))
+        given, least = memory.share_for(seconds), network.blueprint.least_steps
+        steps = plan_steps(recipe, train_rows, valid_rows, pace, seconds, given, least)
     except RungError:
         if network.size.dial <= _LEAST_DIAL or network.blueprint.on_base:
             raise

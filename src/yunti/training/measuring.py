@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from yunti.data.encode import Encoded
@@ -75,10 +76,29 @@ def sample_of(network: Network, train: Examples, watch: Watch) -> Sample:
         began = time.monotonic()
         encoded = network.encode(sample.table)
         seconds = (time.monotonic() - began) / max(1, len(sample))
-        blueprint = network.blueprint
-        if seconds * _SAMPLES[-1] > 0.05 * watch.left or blueprint.packing is not None or blueprint.on_base:
-            break  # a packed row is as long as a hundred others; for a pretrained model a row costs as much
+        if seconds * _SAMPLES[-1] > 0.05 * watch.left or network.blueprint.packing is not None:
+            break  # a packed row is as long as a hundred others
     return Sample(sample, encoded, seconds)
+
+
+def typical(network: Network, sample: Sample) -> Sample:
+    """Return rows of about the mean length, for two batches, where rows differ in length.
+
+    A training lays rows of like length side by side; a few rows of any length would mostly be padding. Of what a
+    pretrained model reads, few rows are enough in any case: each costs as much as a hundred others.
+    """
+    count, lengths = min(len(sample.rows), 2 * network.recipe.batch), row_lengths(sample.encoded)
+    if lengths is None:
+        if not network.blueprint.on_base:
+            return sample
+        chosen = np.arange(count)
+    else:
+        order = np.argsort(lengths, kind="stable")
+        middle = int(np.searchsorted(lengths[order], lengths.mean()))
+        start = min(max(0, middle - count // 2), len(order) - count)
+        chosen = order[start : start + count]
+    rows = sample.rows.take(chosen)
+    return Sample(rows, network.encode(rows.table), sample.seconds)
 
 
 @final
@@ -101,6 +121,7 @@ class Bench:
 
 def pace_of(bench: Bench, micro: int) -> Pace:
     """Time some steps on weights that are put back afterwards, with so many rows at once."""
+    bench = replace(bench, sample=typical(bench.network, bench.sample))
     practice = practise(bench, micro, bench.network.module, _TIMED_STEPS)
     began = time.monotonic()
     bench.network.predict_encoded(bench.sample.encoded)
@@ -213,8 +234,9 @@ def checked_rate(bench: Bench, micro: int, total: int) -> tuple[float, str]:
 
 
 def row_flops(network: Network, sample: Sample) -> float:
-    """Count the operations of training on one row."""
-    return flops_per_row(network, *_some(network, sample, _COUNTED_ROWS))
+    """Count the operations of training on one row of usual length."""
+    sample = typical(network, sample)
+    return flops_per_row(network, *_some(network, sample, np.arange(min(_COUNTED_ROWS, len(sample.rows)))))
 
 
 def micro_batch(network: Network, sample: Sample, place: Place = ALONE.place) -> tuple[int, str]:
@@ -252,8 +274,10 @@ def step_bytes(network: Network, sample: Sample, parts: int = 1) -> tuple[float,
     """
     parameters = sum(each.numel() for each in network.module.parameters() if each.requires_grad)
     fixed = parameters * _STATE_BYTES[network.recipe.optimiser] / parts
-    most = min(len(sample.rows), _COUNTED_ROWS)
-    kept = {rows: _kept_bytes(network, *_some(network, sample, rows)) for rows in (max(1, most // 2), most)}
+    lengths = row_lengths(sample.encoded)
+    longest = np.arange(len(sample.rows)) if lengths is None else np.argsort(-lengths, kind="stable")
+    most = min(len(longest), _COUNTED_ROWS)
+    kept = {rows: _kept_bytes(network, *_some(network, sample, longest[:rows])) for rows in (max(1, most // 2), most)}
     (few, low), (many, high) = min(kept.items()), max(kept.items())
     each = (high - low) / (many - few) if many > few else high / many
     return fixed + max(0.0, low - few * each), each * _PASSING
@@ -300,8 +324,7 @@ def _kept_bytes(network: Network, batch: Batch, target: Tensor) -> float:
     return float(max(most, sum(kept[0].values())))
 
 
-def _some(network: Network, sample: Sample, count: int) -> tuple[Batch, Tensor]:
-    rows = np.arange(min(count, len(sample.rows)))
+def _some(network: Network, sample: Sample, rows: NDArray[np.int64]) -> tuple[Batch, Tensor]:
     target = torch.from_numpy(network.objective.encode(sample.rows.target)[rows])
     return network.batch(sample.encoded, rows), target.to(network.spec.device)
 

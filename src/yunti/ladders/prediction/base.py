@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _NONE_THERE: Mapping[Kind, str] = {"text": "unfit.texts", "image": "unfit.images", "audio": "unfit.sounds"}
 HEAD_RATE = 1e-3  # of what is new: head, norms, and the parts that read the other columns
 _SHORT_STEPS = 100
+_LEAST_STEPS = 200  # fewer leave a pretrained model about where it was
+_PASSES = 3.0  # forward and twice as much back
 
 
 def unfit_for(spec: Spec) -> str | None:
@@ -56,7 +58,9 @@ def build_on(name: str, spec: Spec, size: Size, design: Callable[[Spec, Reader, 
         return TunedReader(spec.columns, Reading(side=32, tokens=200), spec.pretrained or "", is_own=not rank)
 
     finish = fold if rank else None
-    return Network(spec, Blueprint(name, reader, design, assemble, on_base=True, finish=finish), size)
+    return Network(
+        spec, Blueprint(name, reader, design, assemble, on_base=True, least_steps=_LEAST_STEPS, finish=finish), size
+    )
 
 
 def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Module:
@@ -154,6 +158,18 @@ def recipe_for(spec: Spec, base_rate: float) -> Recipe:
         rates=((".base.", 1.0), ("", HEAD_RATE / base_rate)),
         augment=augment_for(spec),
     )
+
+
+def passes(spec: Spec) -> float:
+    """Return how many rows go forward through the base in the least steps, three for each that it learns from.
+
+    Example:
+        >>> from yunti.specs import TaskSpec
+        >>> passes(Spec((), TaskSpec("classification", "y", "accuracy", "higher"), rows=10_000))
+        19200.0
+    """
+    recipe = recipe_for(spec, HEAD_RATE)
+    return _PASSES * min(_LEAST_STEPS * recipe.batch, recipe.epochs * spec.rows)
 
 
 def is_short(recipe: Recipe, rows: int) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from yunti.ladders.prediction.base import (
     build_on,
+    passes,
     reasons_for,
     recipe_for,
     shape_for,
@@ -48,4 +49,6 @@ RUNG = Rung(
     share=share_by_kind(4.0),
     needs_torch=True,
     pilots=False,
+    stands_on="pretrained",
+    passes=passes,
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from yunti.ladders.prediction.base import (
     build_on,
     is_short,
+    passes,
     reasons_for,
     recipe_for,
     shape_for,
@@ -86,4 +87,6 @@ RUNG = Rung(
     share=share_by_kind(4.0),
     needs_torch=True,
     pilots=False,
+    stands_on="pretrained",
+    passes=passes,
 )
