@@ -69,7 +69,7 @@ def test_the_reserve_grows_with_slow_predictions_but_never_takes_half_of_the_bud
     assert reserve_seconds(20, 10**6, 60.0) == pytest.approx(8.0)
 
 
-def test_a_rung_that_trains_a_pretrained_model_needs_what_the_frozen_one_tells(tmp_path):
+def test_a_rung_that_trains_a_pretrained_model_needs_what_the_frozen_one_tells():
     from types import SimpleNamespace
 
     from yunti.climbing.state import LOOKS, State
@@ -79,7 +79,7 @@ def test_a_rung_that_trains_a_pretrained_model_needs_what_the_frozen_one_tells(t
     spec = Spec((), TaskSpec("classification", "y", "accuracy", "higher"), rows=10_000)
     records = {"pretrained": SimpleNamespace(cost=SimpleNamespace(predict_seconds_per_1000=10.0))}
     state = SimpleNamespace(
-        starts={True: 4.0},
+        to_start=lambda _rung: 8.0,
         spec=spec,
         dataset=SimpleNamespace(valid=range(1000)),
         record=SimpleNamespace(rung=records.get),

@@ -128,7 +128,7 @@ class Ascent:
             return reason
         if rung.combines and len(trained) < 2:
             return say("climb.too few to combine")
-        needed = state.needed(rung)
+        needed = state.to_start(rung)
         return say("climb.no time", share=share, needed=needed) if trained and share < needed else None
 
     def _is_dear(self, rung: Rung, share: float) -> bool:

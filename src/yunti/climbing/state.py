@@ -67,13 +67,16 @@ class State:
         return find_rung(self.record.task.name, name)
 
     def needed(self, rung: Rung) -> float:
-        """The least seconds with which a rung can learn something."""
-        seconds = self.starts[rung.needs_torch] * (1.0 if rung.combines else LEARNING)
+        """The least seconds with which a rung can learn something, as far as that is known without trying it."""
         like = self.record.rung(rung.stands_on)
         if like is None or like.cost is None:
-            return seconds
+            return self.to_start(rung)
         rows = rung.passes(self.spec) + LOOKS * len(self.dataset.valid)
-        return seconds + rows * like.cost.predict_seconds_per_1000 / 1000
+        return self.to_start(rung) + rows * like.cost.predict_seconds_per_1000 / 1000
+
+    def to_start(self, rung: Rung) -> float:
+        """The seconds below which a rung need not even be started."""
+        return self.starts[rung.needs_torch] * (1.0 if rung.combines else LEARNING)
 
     def left(self) -> float:
         """Seconds left for rungs: what is kept for the end is taken off."""

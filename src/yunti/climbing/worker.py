@@ -41,7 +41,8 @@ from yunti.training import refit, train
 from yunti.words import say
 
 PROBE_ROWS = 8
-TIMED_ROWS, SLOW_SECONDS = (64, 1000), 0.25  # rows that are timed: more where the fewer are over at once
+TIMED_ROWS = (64, 256, 1000)  # rows whose prediction is timed, more where they are soon over:
+TIMED_SHARE, MOST_TIMED = 0.03, 10.0  # of the rung's time, and seconds
 FINISH_SHARE, FINISH_SECONDS = 0.06, 1.0  # of a rung's share: kept for predicting, measuring and writing the bundle
 MOST_TO_FINISH = 0.15  # of a small share
 
@@ -92,7 +93,9 @@ def train_rung(job: Job, send: Send) -> None:
     fit_seconds = time.monotonic() - job.began
     predictions = predictions if rung.combines else model.predict(dataset.valid.table)
     check(predictions, rung)
-    cost = _cost(model, fit_seconds, _predict_seconds(model, dataset.valid.table))
+    cost = _cost(
+        model, fit_seconds, _predict_seconds(model, dataset.valid.table, min(MOST_TIMED, TIMED_SHARE * job.seconds))
+    )
     if rung.combines:
         cost = with_members(cost, [run.rung_record(name) for name in model.plan["weights"]])
     stopped = str(model.plan.get("stopped", ""))
@@ -167,11 +170,11 @@ def _seconds_to_finish(job: Job) -> float:
     return min(MOST_TO_FINISH * job.seconds, FINISH_SECONDS + FINISH_SHARE * job.seconds)
 
 
-def _predict_seconds(model: Model, table: Table) -> float:
+def _predict_seconds(model: Model, table: Table, most_seconds: float) -> float:
     """Time the prediction of some rows, as of rows that were never seen; return the seconds of a thousand."""
     rows, seconds = 0, 0.0
     for most in TIMED_ROWS:
-        if rows == len(table) or seconds > SLOW_SECONDS:
+        if rows and (rows == len(table) or seconds * most / rows > most_seconds):
             break
         rows = min(len(table), most)
         part = table.take(np.linspace(0, len(table) - 1, rows).astype(np.int64))
