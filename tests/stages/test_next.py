@@ -239,6 +239,19 @@ def test_the_prior_of_an_error_with_a_unit_is_the_root_of_that_of_squares():
     assert plain.forecast.high > 100
 
 
+def test_the_prior_of_texts_knows_whether_n_grams_were_counted():
+    task = TaskSpec("language", "", "bits_per_byte", "lower")
+
+    def seen(name, *trained):
+        records = [replace(rung(each, 0.5), score=Score("bits_per_byte", bits, bits, bits)) for each, bits in trained]
+        return prior(name, spec("text", task=task), metric_named("bits_per_byte"), records).forecast.median
+
+    counted = seen("gpt", ("unigram", 4.8), ("kneser_ney", 2.4))
+    assert counted == pytest.approx(2.4 * 0.93)
+    assert seen("gpt", ("unigram", 4.8)) == pytest.approx(counted)
+    assert seen("kneser_ney", ("unigram", 4.8)) == pytest.approx(2.4)
+
+
 def test_limits_and_steps_are_told_in_english_as_they_are():
     here = standing(rung("boosting", 0.84, curve=STEEP))
     for step in next_steps(here):

@@ -75,7 +75,7 @@ _PRIOR: Final[dict[Kind, dict[str, Range]]] = {
     },
 }
 
-_LANGUAGE: Final[dict[str, Range]] = {  # of bits per byte; of `kneser_ney` to `unigram`, of all others to the best
+_LANGUAGE: Final[dict[str, Range]] = {  # of bits per byte; of `kneser_ney` to `unigram`, then of all to the best
     "kneser_ney": (0.36, 0.5, 0.8),
     "lstm": (0.78, 0.95, 1.3),
     "gpt": (0.7, 0.93, 1.3),
@@ -160,13 +160,22 @@ def least_error(metric: Metric, size: float) -> float:
 def _factors(rung: str, spec: Spec, errors: Mapping[str, float]) -> Five | None:
     """Return the factor's quantiles for data of this kind, on which the rungs made these errors, as shares."""
     if spec.task.name == "language":
-        return _between(_LANGUAGE.get(rung))
+        return _of_language(rung, errors)
     dear: tuple[Kind, ...] = ("image", "audio", "text", "sequence")
     plain = [column for column in spec.columns if column.kind not in (*dear, "id")]
     kind = next((each for each in dear if spec.of_kind(each)), None) if len(plain) <= _FEW_PLAIN else None
     if kind is None:
         return factors_on_tables(rung, errors)
     return _between(_PRIOR[kind].get(rung))
+
+
+def _of_language(rung: str, errors: Mapping[str, float]) -> Five | None:
+    """Return the quantiles; where there are none but single tokens to compare with, n-grams come in between."""
+    found, grams = _LANGUAGE.get(rung), _LANGUAGE["kneser_ney"]
+    if found is None or rung == "kneser_ney" or set(errors) != {"unigram"}:
+        return _between(found)
+    low, median, high = (one * other for one, other in zip(found, grams, strict=True))
+    return _between((low, median, high))
 
 
 def _between(found: Range | None) -> Five | None:

@@ -40,7 +40,7 @@ REASONS = {
 }
 
 _STATE = 2 * PAIRS + 8  # arrays of the weights' size while a descent runs
-_WIDENS = 0.13  # of the n-grams of an eighth of the texts come with as many texts again: (8 ** 0.3 - 1) / 7
+_WIDENS = 0.12  # of the n-grams of an eighth of the texts come with as many texts again: (8 ** 0.3 - 1) / 7
 
 
 @final
