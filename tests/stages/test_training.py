@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,9 +24,11 @@ from yunti.training import train
 from yunti.training.augment import augmented, mirror_keeps_answers
 from yunti.training.batches import Batches, steps_per_epoch
 from yunti.training.config import Steps, plan_steps
+from yunti.training.group import ALONE
 from yunti.training.laying import shortened
 from yunti.training.optimisers import Muon, optimisers_for, orthogonal
 from yunti.training.pace import Memory, Pace
+from yunti.training.pilot import Pilot
 from yunti.training.schedules import Course, cosine, linear, wsd
 
 RECIPE = Recipe(batch=32, epochs=10, learning_rate=1e-2)
@@ -424,3 +427,11 @@ def test_pictures_that_are_mapped_and_read_only_can_be_trained_on():
     model = RUNG.build(Spec((ColumnSpec("i", "image", shape=(6, 6, 1)),), task, 60), Size(0.1))
     train(model, rows, rows, Watch(time.monotonic() + 5))
     assert (model.predict(table).argmax(axis=1) == rows.target).all()
+
+
+@pytest.mark.parametrize(("seconds_for_all", "stops"), [(0.0, False), (50.0, False), (200.0, True)])
+def test_the_clock_keeps_the_time_for_predicting_all_validation_rows(seconds_for_all, stops):
+    steps = plan_steps(RECIPE, 1000, 200, Pace(0.01, 1e-5, 1e-5), 100, None)
+    judge = SimpleNamespace(seconds_for_all=seconds_for_all, since_best=0)
+    pilot = Pilot(Course(RECIPE, steps.total), judge, RECIPE, steps, Watch(time.monotonic() + 100), ALONE)
+    assert pilot.ask_clock(5, None).stop is stops

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any, final
 
@@ -31,9 +32,12 @@ class Judge:
         encoded: validation rows, encoded.
         target: their answers.
         group: the processes that share the work.
+        rows: of validation there are in all, where it judges by a part of them.
     """
 
-    def __init__(self, network: Network, encoded: Encoded, target: NDArray[Any], group: Group = ALONE) -> None:
+    def __init__(
+        self, network: Network, encoded: Encoded, target: NDArray[Any], group: Group = ALONE, rows: int = 0
+    ) -> None:
         self._network = network
         self._group = group
         self._encoded = encoded
@@ -46,13 +50,17 @@ class Judge:
         self.since_best = 0
         self.score = float("nan")
         self.predictions: NDArray[Any] | None = None
+        self.seconds_for_all = 0.0  # that predicting all validation rows takes; known after the first look
+        self._times = max(1.0, rows / max(1, len(target)))
 
     def look(self, step: int) -> bool:
         """Score the weights of the moment, keep them if they are the best so far, and say whether they are."""
         if not self.judges:
             self._best, self.best_step = _copy(self._network), step
             return True
+        began = time.monotonic()
         predictions = self._predict()
+        self.seconds_for_all = self._times * (time.monotonic() - began)
         self.since_best += 1
         if not np.isfinite(predictions).all():
             return False

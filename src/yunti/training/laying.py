@@ -196,7 +196,7 @@ def lay_out(
     return Material(
         network.encode(used.table),
         network.objective.encode(used.target),
-        Judge(network, network.encode(looked.table), looked.target, group),
+        Judge(network, network.encode(looked.table), looked.target, group, len(valid)),
         layout,
         augment,
         _memory(network),

@@ -16,7 +16,7 @@ from yunti.training.judge import Judge
 from yunti.training.schedules import Course
 from yunti.words import say
 
-RESERVE_SECONDS = 0.3  # for the last look at the validation rows
+RESERVE_SECONDS = 0.3  # for putting back the best weights
 HISTORY = 200  # lines of a training's history, besides those with a score
 _TELL_SECONDS = 0.5
 _ASK_EVERY = 10  # steps after which several processes ask the leading one's clock
@@ -119,7 +119,8 @@ class Pilot:
         left = self._watch.left
         if math.isinf(left):
             return Order(save=save)
-        fitting = (left - RESERVE_SECONDS) / max(1e-9, self.seconds_per_step(step))
+        left -= RESERVE_SECONDS + self._judge.seconds_for_all  # all validation rows are predicted afterwards
+        fitting = left / max(1e-9, self.seconds_per_step(step))
         if fitting < (1 if self._group.is_alone else _ASK_EVERY):
             return Order(stop=True)
         warm = step > 2 * self._recipe.warmup * self._steps.total
