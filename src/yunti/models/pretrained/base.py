@@ -14,7 +14,7 @@ from torch import nn
 
 from yunti.errors import BundleError, RungError
 from yunti.models.hub import BaseReference, folder_of, kind_of, transformers_package, weights_hash
-from yunti.models.pretrained.intake import TOKENS, Intake, PictureIntake, TextIntake
+from yunti.models.pretrained.intake import EXTRACTORS, TOKENS, Intake, PictureIntake, TextIntake
 from yunti.models.pretrained.sounds import BandIntake, WaveIntake
 
 # What would draw from generators that no checkpoint keeps, hide whole layers, or keep fused attention from being used
@@ -53,6 +53,9 @@ class Base:
                     setattr(config, name, value)
             self._config = config
             self.intake = _intake_of(folder, self.kind, config)
+            self._extractors = {
+                name: (folder / name).read_text("utf-8") for name in EXTRACTORS if (folder / name).exists()
+            }
         except _UNREADABLE as error:
             raise _unreadable(place, error) from error
 
@@ -103,14 +106,12 @@ class Base:
             if isinstance(self.intake, TextIntake):
                 self.intake.tokeniser.save_pretrained(folder)
             self._config.save_pretrained(folder)
-            extractor = None if self._folder is None else self._folder / "preprocessor_config.json"
-            if extractor is not None and extractor.exists():
-                (folder / extractor.name).write_bytes(extractor.read_bytes())
             try:
-                return {file.name: file.read_text("utf-8") for file in sorted(folder.iterdir())}
+                made = {file.name: file.read_text("utf-8") for file in sorted(folder.iterdir())}
             except UnicodeDecodeError as error:
                 must, mend = "its tokeniser must be text to stand in a bundle", "use the rung pretrained or lora"
                 raise RungError(f"--pretrained {self.place}", must, "it is not", mend) from error
+        return {**made, **self._extractors}
 
     def _encoder(self, model: Any) -> nn.Module:
         model = model.get_encoder() if getattr(model.config, "is_encoder_decoder", False) else model

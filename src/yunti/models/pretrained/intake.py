@@ -19,6 +19,23 @@ from yunti.models.layers import masked_mean
 
 TOKENS = 256  # most of one text: attention costs their square, and what a text is about stands early in it
 _IMAGENET = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
+# where a model's folder says how pictures and sounds are laid out for it; what was saved last stands first
+EXTRACTORS = ("processor_config.json", "preprocessor_config.json")
+_NESTED = ("image_processor", "feature_extractor", "audio_processor")  # in the first of them
+
+
+def wishes_of(folder: Path) -> dict[str, Any]:
+    """Return how a model wishes its pictures or sounds, as its folder says; empty where it says nothing.
+
+    Raises:
+        ValueError: a file of it is not JSON.
+    """
+    for file in (folder / name for name in EXTRACTORS):
+        told = json.loads(file.read_text("utf-8")) if file.exists() else {}
+        inner = told if file.name == EXTRACTORS[-1] else next((told[name] for name in _NESTED if name in told), {})
+        if inner:
+            return dict(inner)
+    return {}
 
 
 class Intake(ABC):
@@ -100,13 +117,12 @@ class PictureIntake(Intake):
     """Pictures as they are stored; only the model's batch is brought to its size and scale.
 
     Args:
-        folder: of the model; its `preprocessor_config.json` says what mean and deviation it was trained with.
+        folder: of the model; `wishes_of` it says what mean and deviation it was trained with.
         side: of the pictures that it reads.
     """
 
     def __init__(self, folder: Path, side: int) -> None:
-        file = folder / "preprocessor_config.json"
-        wishes = {**_IMAGENET, **(json.loads(file.read_text()) if file.exists() else {})}
+        wishes = {**_IMAGENET, **wishes_of(folder)}
         self.mean, self.deviation = tuple(wishes["image_mean"]), tuple(wishes["image_std"])
         self._side = side
 
