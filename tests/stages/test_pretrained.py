@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from yunti.ladders.prediction import finetuned
+from yunti.errors import RungError
+from yunti.ladders.prediction import finetuned, lora
 from yunti.models.contract import Size
+from yunti.models.lora import Adapted, linear_sizes, turn
 from yunti.models.pretrained.base import built_from, open_base
 
 bases = pytest.importorskip("bases")
@@ -75,3 +77,53 @@ def test_a_joined_extractor_says_what_pictures_and_sounds_are_read_like(tmp_path
     sound = open_base(str(joined(bases.wave_base(tmp_path / "wave"), "feature_extractor")))
     assert sound.intake._rate == 2 * bases.RATE
     assert built_from(sound.files(), "anywhere").intake._rate == 2 * bases.RATE
+
+
+@pytest.mark.filterwarnings("ignore:Support for mismatched")  # WavLM, of its own masks
+@pytest.mark.parametrize(("name", "kind"), [("t5", "text"), ("gpt2", "text"), ("wavlm", "audio"), ("siglip", "image")])
+def test_adapters_learn_whatever_layers_a_model_has(name, kind, tmp_path):
+    folder = bases.other_base(tmp_path, name)
+    network = prepared(lora.RUNG, folder, kind)
+    rows = ROWS[kind](20, seed=1)
+    network.module.eval()
+    before = network.predict(rows.table)
+    plain = dict(open_base(str(folder)).load().named_parameters())
+    batch = network.batch(network.encode(rows.table), np.arange(20))
+    target = torch.from_numpy(network.objective.encode(rows.target))
+    adapted = {name: each for name, each in network.module.parts[-1].base.named_modules() if isinstance(each, Adapted)}
+    assert len(adapted) >= 4
+    learning = torch.optim.SGD([each for each in network.module.parameters() if each.requires_grad], lr=0.5)
+    for _ in range(2):
+        learning.zero_grad()
+        network.loss(batch, target).backward()
+        learning.step()
+    assert all(float(each.up.detach().abs().sum()) > 0 for each in adapted.values())
+    assert all(each.down.grad is not None for each in adapted.values())
+    answers = network.predict(rows.table)
+    assert np.abs(answers - before).max() > 1e-3
+    kept = {each.partition(".base.")[2] for each in network.module.state_dict() if ".base." in each}
+    assert kept == {f"{name}.{part}" for name in adapted for part in ("up", "down")}
+    if name == "gpt2":
+        assert all(torch.equal(each.base.weight, plain[f"{layer}.weight"].T) for layer, each in adapted.items())
+
+
+def test_the_rank_of_adapters_is_derived_from_layers_that_lie_the_other_way_too(tmp_path):
+    base = open_base(str(bases.other_base(tmp_path, "gpt2")))
+    loaded = base.load()
+    sizes = linear_sizes(base.skeleton)
+    assert sizes == [4 * 32, 2 * 32, 5 * 32, 5 * 32]
+    turn(loaded)
+    assert sizes == linear_sizes(loaded)
+
+
+def test_a_network_of_convolutions_gets_no_adapters_but_learns_whole(tmp_path):
+    folder = bases.other_base(tmp_path, "resnet")
+    spec = bases.spec_of("image", folder, 60)
+    reason = f"the model in {folder} has no linear layers, beside which adapters stand: it is made of convolutions"
+    assert lora.RUNG.unfit_for(spec) == reason
+    assert finetuned.RUNG.unfit_for(spec) is None
+    assert prepared(finetuned.RUNG, folder, "image").parameters > 1000
+    with pytest.raises(RungError, match="must have linear layers"):
+        prepared(lora.RUNG, folder, "image")
+    (folder / "model.safetensors").write_bytes(b"broken")
+    assert lora.RUNG.unfit_for(spec) is None  # what is wrong with it is told when it is loaded

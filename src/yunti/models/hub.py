@@ -71,6 +71,24 @@ def kind_of(folder: Path) -> BaseKind:
     )  # fmt: skip
 
 
+def has_matrices(folder: Path) -> bool:
+    """Say whether a model has linear layers below those that name classes; only the shapes of its weights are read.
+
+    Files that cannot be read are taken for such that have: whoever loads them tells what is wrong.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    for file in folder.glob("*.safetensors"):
+        try:
+            with safe_open(file, "numpy") as opened:
+                shapes = {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError):
+            return True
+        if any(len(shape) == 2 and "classifier" not in name for name, shape in shapes.items()):
+            return True
+    return False
+
+
 def weights_hash(folder: Path) -> str:
     """Return the SHA-256 over all weight files of a folder, in the order of their names."""
     digest = hashlib.sha256()

@@ -63,13 +63,14 @@ def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Modul
     """Make the module: the pretrained model, plain parts for the other columns, and a head on all of them."""
     from yunti.models.inputs import plain_part, table_parts
     from yunti.models.layers import Fused, Members
-    from yunti.models.lora import add_adapters
+    from yunti.models.lora import add_adapters, turn
     from yunti.models.pretrained.base import IDLE
     from yunti.models.pretrained.tuned import BasePart
 
     reader = _tuned(reader)
     base = reader.base.load()
     if rank := shape.get("rank"):
+        turn(base)
         add_adapters(base, rank, leave=IDLE)
     parts = table_parts(reader, shape["number_width"])
     widths = {"text": shape["token_width"]}

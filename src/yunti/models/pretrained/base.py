@@ -22,7 +22,8 @@ _OFF = {
     "apply_spec_augment": False, "layerdrop": 0.0, "encoder_layerdrop": 0.0, "use_cache": False,
     "attention_probs_dropout_prob": 0.0, "attention_dropout": 0.0, "attn_pdrop": 0.0,
 }  # fmt: skip
-IDLE = ("pooler", "masked_spec_embed", "mask_token")  # parts that the mean over all states does not pass through
+# parts that the mean over all states does not pass through; those of a head are SigLIP's, which attends to one vector
+IDLE = ("pooler", "masked_spec_embed", "mask_token", "head.probe", "head.attention", "head.layernorm", "head.mlp")
 _SIDE = 224
 _UNREADABLE = (OSError, ValueError, KeyError, ImportError)
 
