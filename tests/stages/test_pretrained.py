@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from yunti.errors import RungError
 from yunti.ladders.prediction import finetuned, lora
@@ -127,3 +128,41 @@ def test_a_network_of_convolutions_gets_no_adapters_but_learns_whole(tmp_path):
         prepared(lora.RUNG, folder, "image")
     (folder / "model.safetensors").write_bytes(b"broken")
     assert lora.RUNG.unfit_for(spec) is None  # what is wrong with it is told when it is loaded
+
+
+def without(folder, *parts):
+    """Take weights out of a model's file."""
+    weights = load_file(folder / "model.safetensors")
+    save_file(
+        {name: each for name, each in weights.items() if not any(part in name for part in parts)},
+        folder / "model.safetensors",
+        {"format": "pt"},
+    )
+    return folder
+
+
+def test_weights_that_are_missing_are_one_sentence_where_they_are_used(tmp_path, tmp_path_factory):
+    folder = bases.text_base(tmp_path_factory.mktemp("text"))
+    whole = open_base(str(folder)).load()
+    idle = open_base(str(without(folder, "pooler"))).load()
+    assert torch.equal(idle.embeddings.word_embeddings.weight, whole.embeddings.word_embeddings.weight)
+    with pytest.raises(
+        RungError, match=r"must hold all its weights, but 2 are missing, such as encoder\.layer\.0.*query"
+    ):
+        open_base(str(without(folder, "query"))).load()
+    heard = bases.whisper_base(tmp_path / "whisper")
+    open_base(str(without(heard, "decoder"))).load()
+    with pytest.raises(RungError, match=r"but 1 are missing, such as encoder\.conv2\.bias"):
+        open_base(str(without(heard, "encoder.conv2.bias"))).load()
+
+
+def test_weights_that_are_broken_or_of_another_shape_are_one_sentence(tmp_path):
+    folder = bases.text_base(tmp_path)
+    file = folder / "model.safetensors"
+    weights = load_file(file)
+    save_file({**weights, "embeddings.LayerNorm.weight": torch.ones(5)}, file, {"format": "pt"})
+    with pytest.raises(RungError, match="must be a model that transformers can read"):
+        open_base(str(folder)).load()
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(RungError, match="must be a model that transformers can read"):
+        open_base(str(folder)).load()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import functools
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, final
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from yunti.errors import BundleError, RungError
@@ -46,8 +47,8 @@ class Base:
         self._folder = folder if has_weights else None
         self.place = str(folder.resolve()) if Path(place).is_dir() else place
         self.weights_sha256 = weights_sha256 or (weights_hash(folder) if has_weights else "")
-        self.kind = kind_of(folder)
         try:
+            self.kind = kind_of(folder)
             config = transformers_package().AutoConfig.from_pretrained(str(folder), **_LOCAL)
             for name, value in _OFF.items():
                 if getattr(config, name, None) is not None:
@@ -64,17 +65,21 @@ class Base:
         """Return the model with its weights, in float32, on the processor.
 
         Raises:
-            RungError: its weights cannot be read.
+            RungError: its weights cannot be read, or some that are used are missing.
         """
         transformers, config = transformers_package(), copy.deepcopy(self._config)
         if self._folder is None:
             return self._reduced(transformers.AutoModel.from_config(config, dtype=torch.float32))
         try:
-            model = transformers.AutoModel.from_pretrained(
-                str(self._folder), config=config, use_safetensors=True, dtype=torch.float32, **_LOCAL
-            )
-        except _UNREADABLE as error:
+            model, about = transformers.AutoModel.from_pretrained(
+                str(self._folder), config=config, use_safetensors=True, dtype=torch.float32,
+                output_loading_info=True, **_LOCAL,
+            )  # fmt: skip
+        except (*_UNREADABLE, RuntimeError, SafetensorError) as error:
             raise _unreadable(self.place, error) from error
+        if missing := _used(about["missing_keys"], model, self._encoder(model)):
+            must, got = "its folder must hold all its weights", f"{len(missing)} are missing, such as {missing[0]}"
+            raise RungError(f"--pretrained {self.place}", must, got, "give it with all its .safetensors files")
         return self._reduced(model)
 
     @functools.cached_property
@@ -167,6 +172,13 @@ def built_from(files: Mapping[str, str], place: str) -> Base:
                 raise BundleError("the bundle", "its files must have plain names", repr(name), "do not use it")
             (Path(workspace) / name).write_text(text, "utf-8")
         return Base(Path(workspace), place, has_weights=False)
+
+
+def _used(names: Iterable[str], model: nn.Module, encoder: nn.Module) -> list[str]:
+    """Return which of a model's weights are those of its encoder that a row passes through; counts are none."""
+    weights = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers(remove_duplicate=False))
+    own = {id(each) for each in (*encoder.parameters(), *encoder.buffers()) if each.is_floating_point()}
+    return sorted(name for name in names if id(weights.get(name)) in own and not any(idle in name for idle in IDLE))
 
 
 def _intake_of(folder: Path, kind: str, config: Any) -> Intake:
