@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from yunti.errors import RungError
 from yunti.ladders.prediction import finetuned, lora
 from yunti.models.contract import Size
+from yunti.models.hub import folder_of
 from yunti.models.lora import Adapted, linear_sizes, turn
 from yunti.models.pretrained.base import built_from, open_base
 
@@ -166,3 +168,32 @@ def test_weights_that_are_broken_or_of_another_shape_are_one_sentence(tmp_path):
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(RungError, match="must be a model that transformers can read"):
         open_base(str(folder)).load()
+
+
+@pytest.mark.parametrize("lacks", ["config.json", "model.safetensors", "model-00002-of-00002.safetensors"])
+def test_a_part_of_a_model_that_the_hub_gave_before_is_not_taken_for_it(lacks, tmp_path, monkeypatch):
+    whole, part = bases.picture_base(tmp_path / "whole"), tmp_path / "part"
+    if "-of-" in lacks:
+        (whole / "model.safetensors").rename(whole / "model-00001-of-00002.safetensors")
+        (whole / lacks).write_bytes(b"")
+        index = {"weight_map": {"one": "model-00001-of-00002.safetensors", "two": lacks}}
+        (whole / "model.safetensors.index.json").write_text(json.dumps(index))
+    shutil.copytree(whole, part)
+    (part / lacks).unlink()
+    given = {True: part, False: whole}
+    download = lambda _place, allow_patterns, local_files_only: str(given[local_files_only])  # noqa: E731
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    assert folder_of("some/model") == whole
+    given[False] = part
+    with pytest.raises(RungError, match=r"model that the hub has, but what it has lacks config\.json or weights"):
+        folder_of("some/model")
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", '{"vocab_size": 13}'])
+def test_a_configuration_that_is_missing_or_broken_is_one_sentence(text, tmp_path):
+    folder = bases.text_base(tmp_path)
+    (folder / "config.json").unlink()
+    if text is not None:
+        (folder / "config.json").write_text(text)
+    with pytest.raises(RungError, match="must be a model that transformers can read"):
+        open_base(str(folder))

@@ -37,15 +37,28 @@ def folder_of(place: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    for local in (True, False):
+    got = ""
+    for local in (
+        True,
+        False,
+    ):  # a download that broke off, or was of a tokeniser only, leaves a part of a model behind
         try:
-            return Path(snapshot_download(place, allow_patterns=_FILES, local_files_only=local))
+            found = Path(snapshot_download(place, allow_patterns=_FILES, local_files_only=local))
+            if _is_whole(found):
+                return found
+            got = "what it has lacks config.json or weights as .safetensors"
         except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
-            last = error
+            got = type(error).__name__
     raise RungError(
-        f"--pretrained {place}", "it must be a folder or a model that the hub has", type(last).__name__,
+        f"--pretrained {place}", "it must be a folder or a model that the hub has", got,
         "download the model and give its folder",
     )  # fmt: skip
+
+
+def _is_whole(folder: Path) -> bool:
+    index = folder / "model.safetensors.index.json"  # of weights in several files
+    needed = {"config.json", *(json.loads(index.read_text("utf-8"))["weight_map"].values() if index.exists() else ())}
+    return any(folder.glob("*.safetensors")) and all((folder / name).is_file() for name in needed)
 
 
 def kind_of(folder: Path) -> BaseKind:
@@ -56,9 +69,12 @@ def kind_of(folder: Path) -> BaseKind:
 
     Raises:
         RungError: it reads neither text nor pictures nor sounds.
-        ValueError: `config.json` is not JSON.
+        OSError: there is no `config.json`.
+        ValueError: it holds no JSON object.
     """
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    if not isinstance(config, dict):
+        raise ValueError("config.json holds no JSON object")
     if any(mark in config for mark in _SOUND):
         return "audio"
     if "vocab_size" in config:
