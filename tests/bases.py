@@ -106,6 +106,7 @@ def other_base(folder: Path, kind: str) -> Path:
     config = {
         "t5": lambda: transformers.T5Config(**words, **narrow),
         "gpt2": lambda: transformers.GPT2Config(n_embd=32, n_layer=1, n_head=2, n_positions=64, **words),
+        "t5 encoder": lambda: transformers.T5Config(**words, **narrow),
         "wavlm": lambda: transformers.WavLMConfig(
             feat_extract_norm="layer",
             num_conv_pos_embeddings=4,
@@ -114,15 +115,28 @@ def other_base(folder: Path, kind: str) -> Path:
             **SMALL,
         ),
         "siglip": lambda: transformers.SiglipVisionConfig(image_size=16, patch_size=4, **SMALL),
+        "grey": lambda: transformers.ViTConfig(image_size=16, patch_size=4, num_channels=1, **SMALL),
+        "oblong": lambda: transformers.ViTConfig(image_size=[8, 16], patch_size=4, **SMALL),
+        "many": lambda: transformers.ViTConfig(image_size=16, patch_size=4, num_channels=5, **SMALL),
+        "swin": lambda: transformers.SwinConfig(
+            image_size=16,
+            patch_size=2,
+            window_size=4,
+            embed_dim=16,
+            depths=[1, 1],
+            num_heads=[2, 2],
+            drop_path_rate=0.5,
+        ),
         "resnet": lambda: transformers.ResNetConfig(
             embedding_size=16, hidden_sizes=[16, 32], depths=[1, 1], layer_type="basic"
         ),
     }[kind]()
     if kind == "wavlm":
         transformers.Wav2Vec2FeatureExtractor(sampling_rate=2 * RATE).save_pretrained(folder)
-    if kind in ("t5", "gpt2"):
+    if kind in ("t5", "t5 encoder", "gpt2"):
         text_base(folder)
-    return _saved(transformers.AutoModel.from_config, config, folder)
+    make = transformers.T5EncoderModel if kind == "t5 encoder" else transformers.AutoModel.from_config
+    return _saved(make, config, folder)
 
 
 def _saved(model: Callable[..., Any], config: object, folder: Path) -> Path:

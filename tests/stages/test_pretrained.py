@@ -9,6 +9,7 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 from yunti.errors import RungError
@@ -83,7 +84,10 @@ def test_a_joined_extractor_says_what_pictures_and_sounds_are_read_like(tmp_path
 
 
 @pytest.mark.filterwarnings("ignore:Support for mismatched")  # WavLM, of its own masks
-@pytest.mark.parametrize(("name", "kind"), [("t5", "text"), ("gpt2", "text"), ("wavlm", "audio"), ("siglip", "image")])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("t5", "text"), ("t5 encoder", "text"), ("gpt2", "text"), ("wavlm", "audio"), ("siglip", "image")],
+)
 def test_adapters_learn_whatever_layers_a_model_has(name, kind, tmp_path):
     folder = bases.other_base(tmp_path, name)
     network = prepared(lora.RUNG, folder, kind)
@@ -197,3 +201,52 @@ def test_a_configuration_that_is_missing_or_broken_is_one_sentence(text, tmp_pat
         (folder / "config.json").write_text(text)
     with pytest.raises(RungError, match="must be a model that transformers can read"):
         open_base(str(folder))
+
+
+def test_an_encoder_saved_alone_answers_as_transformers_does(tmp_path):
+    folder = bases.other_base(tmp_path, "t5 encoder")
+    base = open_base(str(folder))
+    tokens = torch.randint(5, 13, (3, 7), generator=torch.Generator().manual_seed(0))
+    plain = transformers.T5EncoderModel.from_pretrained(folder).eval()
+    with torch.no_grad():
+        expected = plain(tokens).last_hidden_state.mean(dim=1)
+        got = base.intake.read(base.load(), tokens, torch.ones(3, 7, dtype=torch.bool))
+    torch.testing.assert_close(got, expected)
+    assert base.parameters == sum(each.numel() for each in plain.encoder.parameters())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", ["grey", "oblong"])
+def test_grey_and_oblong_pictures_are_read_as_their_model_wants_them(name, channels, tmp_path):
+    folder = bases.other_base(tmp_path, name)
+    (folder / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.5], "image_std": None}))
+    base = open_base(str(folder))
+    pixels = torch.randint(0, 255, (2, 8, 16, channels), generator=torch.Generator().manual_seed(0))
+    model = base.load()
+    with torch.no_grad():
+        got = base.intake.read(model, pixels, None)
+        colours = pixels.expand(-1, -1, -1, 3).permute(0, 3, 1, 2) / 255
+        if name == "grey":
+            colours = (colours * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(dim=1, keepdim=True)
+            colours = torch.nn.functional.interpolate(colours, (16, 16), mode="bilinear", antialias=True)
+        deviation = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+        deviation = deviation.mean() if name == "grey" else deviation
+        expected = model(pixel_values=(colours - 0.5) / deviation).last_hidden_state.mean(dim=1)
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
+    network = prepared(finetuned.RUNG, folder, "image")
+    assert network.reader.streams[0].mean == (127.5,)
+
+
+def test_pictures_of_other_channels_are_one_sentence(tmp_path):
+    with pytest.raises(RungError, match="but it reads pictures of 5 channels, where one or three are known"):
+        open_base(str(bases.other_base(tmp_path, "many")))
+
+
+def test_no_layer_is_left_out_at_random(tmp_path):
+    network = prepared(finetuned.RUNG, bases.other_base(tmp_path, "swin"), "image")
+    base = network.module.parts[-1].base
+    assert not any(type(each).__name__.endswith("DropPath") and each.drop_prob for each in base.modules())
+    batch = network.batch(network.encode(bases.pictures(20).table), np.arange(20))
+    base.train()
+    with torch.no_grad():
+        assert torch.equal(network.module.parts[-1](batch), network.module.parts[-1](batch))

@@ -21,7 +21,7 @@ from yunti.models.pretrained.sounds import BandIntake, WaveIntake
 # What would draw from generators that no checkpoint keeps, hide whole layers, or keep fused attention from being used
 _OFF = {
     "apply_spec_augment": False, "layerdrop": 0.0, "encoder_layerdrop": 0.0, "use_cache": False,
-    "attention_probs_dropout_prob": 0.0, "attention_dropout": 0.0, "attn_pdrop": 0.0,
+    "attention_probs_dropout_prob": 0.0, "attention_dropout": 0.0, "attn_pdrop": 0.0, "drop_path_rate": 0.0,
 }  # fmt: skip
 # parts that the mean over all states does not pass through; those of a head are SigLIP's, which attends to one vector
 IDLE = ("pooler", "masked_spec_embed", "mask_token", "head.probe", "head.attention", "head.layernorm", "head.mlp")
@@ -120,7 +120,9 @@ class Base:
         return {**made, **self._extractors}
 
     def _encoder(self, model: Any) -> nn.Module:
-        model = model.get_encoder() if getattr(model.config, "is_encoder_decoder", False) else model
+        two = ("encoder", "decoder")  # a folder of T5's encoder alone does not call itself a pair, yet is made as one
+        is_pair = getattr(model.config, "is_encoder_decoder", False) or all(getattr(model, each, None) for each in two)
+        model = model.get_encoder() if is_pair else model
         part = {"image": "vision_model", "text": "text_model", "audio": ""}[self.kind]
         encoder: nn.Module = getattr(model, part, model) if part else model
         return encoder
@@ -184,8 +186,9 @@ def _used(names: Iterable[str], model: nn.Module, encoder: nn.Module) -> list[st
 def _intake_of(folder: Path, kind: str, config: Any) -> Intake:
     transformers = transformers_package()
     if kind == "image":
-        side = getattr(config, "image_size", _SIDE) or _SIDE
-        return PictureIntake(folder, int(side if isinstance(side, int) else side[0]))
+        size = getattr(config, "image_size", _SIDE) or _SIDE
+        height, width = (size, size) if isinstance(size, int) else size
+        return PictureIntake(folder, (height, width), getattr(config, "num_channels", 3))
     if kind == "text":
         tokeniser = transformers.AutoTokenizer.from_pretrained(str(folder), **_LOCAL)
         return TextIntake(tokeniser, int(getattr(config, "max_position_embeddings", None) or TOKENS + 2))

@@ -206,5 +206,5 @@ def _with_frozen(part: nn.Module, state: dict[str, Any], prefix: str, *_rest: ob
 def _stream(key: str, column: ColumnSpec, images: Images, intake: Intake) -> Stream:
     assert isinstance(intake, PictureIntake)
     _, height, width, channels = images.pixels.shape
-    mean = tuple(255.0 * each for each in intake.mean)[:channels]
+    mean = tuple(255.0 * intake.mean[min(each, len(intake.mean) - 1)] for each in range(channels))
     return Stream(key, "image", column.name, width=channels, length=height, breadth=width, mean=mean)
