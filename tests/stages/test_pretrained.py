@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import huggingface_hub
 import numpy as np
@@ -13,11 +14,12 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from yunti.errors import RungError
-from yunti.ladders.prediction import finetuned, lora
+from yunti.ladders.prediction import finetuned, lora, pretrained
 from yunti.models.contract import Size
 from yunti.models.hub import folder_of
 from yunti.models.lora import Adapted, linear_sizes, turn
 from yunti.models.pretrained.base import built_from, open_base
+from yunti.models.pretrained.intake import TextIntake
 
 bases = pytest.importorskip("bases")
 ROWS = {"text": bases.reviews, "image": bases.pictures, "audio": bases.sounds}
@@ -250,3 +252,41 @@ def test_no_layer_is_left_out_at_random(tmp_path):
     base.train()
     with torch.no_grad():
         assert torch.equal(network.module.parts[-1](batch), network.module.parts[-1](batch))
+
+
+def test_a_frozen_model_reads_on_the_device_and_its_vectors_come_back(tmp_path, monkeypatch):
+    spec = replace(bases.spec_of("text", bases.text_base(tmp_path), 60), device="meta")  # one that every machine has
+    reader = pretrained.RUNG.build(spec, Size()).reader
+    seen = set()
+
+    def read(self, base, values, mask):
+        seen.update({values.device.type, mask.device.type, *(each.device.type for each in base.parameters())})
+        return torch.ones(len(values), 32)
+
+    monkeypatch.setattr(TextIntake, "read", read)
+    rows = bases.reviews(60).table
+    reader.fit(rows)
+    assert reader.encode(rows)["features.0"].shape == (60, 32)
+    assert seen == {"meta"}
+
+
+def test_the_weights_that_are_told_are_those_that_rows_pass_through(tmp_path, tmp_path_factory):
+    folder = bases.whisper_base(tmp_path)
+    network = prepared(lora.RUNG, folder, "audio")
+    base = network.reader.base
+    loaded = base.load()
+    assert base.skeleton.embed_positions.weight.shape == (1500, 32)
+    assert len(loaded.embed_positions.weight) < 100
+    assert network.plan["base_parameters"] == sum(each.numel() for each in loaded.parameters())
+    read = open_base(str(bases.text_base(tmp_path_factory.mktemp("text"))))
+    used = [each for name, each in read.load().named_parameters() if "pooler" not in name]
+    assert read.parameters == sum(each.numel() for each in used)
+
+
+def test_a_tokeniser_that_cannot_stand_in_a_bundle_is_told_before_the_training(tmp_path, monkeypatch):
+    folder = bases.text_base(tmp_path)
+    kind = type(open_base(str(folder)).intake.tokeniser)
+    monkeypatch.setattr(kind, "save_pretrained", lambda _self, to: (to / "spiece.model").write_bytes(b"\xff\xfe"))
+    with pytest.raises(RungError, match="its tokeniser must be text to stand in a bundle, but it is not; use the rung"):
+        prepared(finetuned.RUNG, folder, "text")
+    assert prepared(lora.RUNG, folder, "text").parameters > 0

@@ -26,7 +26,7 @@ def build(spec: Spec, size: Size) -> Model:
     from yunti.models.pretrained.frozen import PretrainedReader
 
     def reader(spec: Spec) -> PretrainedReader:
-        return PretrainedReader(spec.columns, Reading(side=32, tokens=200), spec.pretrained or "")
+        return PretrainedReader(spec.columns, Reading(side=32, tokens=200), spec.pretrained or "", spec.device)
 
     return Network(spec, Blueprint("pretrained", reader, design, assemble), size)
 

@@ -98,8 +98,10 @@ class Base:
 
     @property
     def parameters(self) -> int:
-        """Number of its weights."""
-        return sum(each.numel() for each in self.skeleton.parameters())
+        """Number of its weights that a row passes through, as long as the rows are that `intake` has seen."""
+        used = copy.deepcopy(self.skeleton)
+        self.intake.adapt(used)
+        return sum(each.numel() for name, each in used.named_parameters() if not any(idle in name for idle in IDLE))
 
     def files(self) -> dict[str, str]:
         """Return the small files that it can be built from again, without its weights: name and text.

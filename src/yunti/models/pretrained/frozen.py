@@ -31,10 +31,12 @@ class Features:
 
     Args:
         base: the pretrained model.
+        device: where it reads; what it makes of rows comes back to the processor.
     """
 
-    def __init__(self, base: Base) -> None:
+    def __init__(self, base: Base, device: str = "cpu") -> None:
         self.base = base
+        self._device = device
         self._model: nn.Module | None = None
         self._known: dict[bytes, NDArray[np.float32]] = {}
 
@@ -62,14 +64,15 @@ class Features:
 
     def _read(self, rows: Column, rate: int) -> NDArray[np.float32]:
         if self._model is None:
-            self._model = self.base.load()
+            self._model = self.base.load().to(self._device)
         values, mask = self.base.intake.encode(rows, rate), None
         if isinstance(values, Ragged):
             values, mask = pad(values, np.arange(len(values)))
-        given = torch.from_numpy(np.ascontiguousarray(values))
+        given = torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
+        real = None if mask is None else torch.from_numpy(mask).to(self._device)
         with torch.inference_mode():
-            vectors = self.base.intake.read(self._model, given, None if mask is None else torch.from_numpy(mask))
-        made: NDArray[np.float32] = vectors.float().numpy()
+            vectors = self.base.intake.read(self._model, given, real)
+        made: NDArray[np.float32] = vectors.float().cpu().numpy()
         return made
 
 
@@ -81,12 +84,13 @@ class PretrainedReader:
         columns: the input columns.
         reading: how finely the others are read.
         place: a folder or hub name.
+        device: where the pretrained model reads.
     """
 
-    def __init__(self, columns: Sequence[ColumnSpec], reading: Reading, place: str) -> None:
+    def __init__(self, columns: Sequence[ColumnSpec], reading: Reading, place: str, device: str = "cpu") -> None:
         self.columns = tuple(columns)
         self.place = place
-        self._reading = reading
+        self._reading, self._device = reading, device
         self._loaded: Features | None = None
         self._encoder = Encoder((), reading)
         self._features: tuple[Stream, ...] = ()
@@ -165,7 +169,7 @@ class PretrainedReader:
         self._encoder.restore(arrays, facts["encoder"])
 
     def _lay_out(self, base: Base) -> None:
-        self._loaded = Features(base)
+        self._loaded = Features(base, self._device)
         own = read_by(base, self.columns)
         self._encoder = Encoder([column for column in self.columns if column not in own], self._reading)
         self._features = tuple(
