@@ -15,11 +15,16 @@ from safetensors.torch import load_file, save_file
 
 from yunti.errors import RungError
 from yunti.ladders.prediction import finetuned, lora, pretrained
-from yunti.models.contract import Size
+from yunti.models.contract import Size, Watch
 from yunti.models.hub import folder_of
 from yunti.models.lora import Adapted, linear_sizes, turn
 from yunti.models.pretrained.base import built_from, open_base
 from yunti.models.pretrained.intake import TextIntake
+from yunti.models.settings import settings_from
+from yunti.training import laying
+from yunti.training.group import ALONE
+from yunti.training.laying import lay_out
+from yunti.training.optimisers import optimisers_for
 
 bases = pytest.importorskip("bases")
 ROWS = {"text": bases.reviews, "image": bases.pictures, "audio": bases.sounds}
@@ -290,3 +295,37 @@ def test_a_tokeniser_that_cannot_stand_in_a_bundle_is_told_before_the_training(t
     with pytest.raises(RungError, match="its tokeniser must be text to stand in a bundle, but it is not; use the rung"):
         prepared(finetuned.RUNG, folder, "text")
     assert prepared(lora.RUNG, folder, "text").parameters > 0
+
+
+@pytest.mark.parametrize("rung", [lora.RUNG, finetuned.RUNG], ids=lambda rung: rung.name)
+def test_a_learning_rate_that_is_set_is_the_base_s_and_what_is_new_keeps_its_own(rung, tmp_path):
+    folder = bases.text_base(tmp_path)
+
+    def peaks(*chosen):
+        network = rung.build(bases.spec_of("text", folder, 60), Size())
+        network.settings = settings_from(chosen)
+        network.prepare(bases.reviews(60))
+        (optimiser,) = optimisers_for(network.module, network.recipe)
+        names = {id(each): name for name, each in network.module.named_parameters()}
+        found = {names[id(each)]: group["peak"] for group in optimiser.param_groups for each in group["params"]}
+        return [{round(each, 9) for name, each in found.items() if (".base." in name) == old} for old in (True, False)]
+
+    base, new = peaks(("training.learning_rate", 0.002))
+    assert base == {0.002}
+    assert new == {0.001}
+    rates = ("training.rates", [[".base.", 1.0], ["", 3.0]])
+    base, new = peaks(("training.learning_rate", 0.002), rates)
+    assert new == {0.006}
+
+
+def test_rates_that_are_tried_together_are_trained_with_together(tmp_path):
+    network = lora.RUNG.build(bases.spec_of("text", bases.text_base(tmp_path), 60), Size())
+    network.settings = settings_from([("engine.rate_check", True), ("training.epochs", 1)])
+    rows = bases.reviews(60)
+    network.prepare(rows)
+    before = network.recipe
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(laying, "checked_rate", lambda *_: (2 * before.learning_rate, "tried"))
+        lay_out(network, rows, rows.take(slice(0, 20)), Watch(), ALONE)
+    assert network.recipe.learning_rate == 2 * before.learning_rate
+    assert network.recipe.rates == before.rates

@@ -19,7 +19,7 @@ from yunti.models.contract import Model, Parts, Size
 from yunti.models.generation import Writer
 from yunti.models.objective import Answers, Objective, Target
 from yunti.models.padding import by_length, pad
-from yunti.models.recipe import Recipe, carried
+from yunti.models.recipe import Recipe, carried, kept_beside
 from yunti.models.settings import Settings
 from yunti.seeds import seed_for
 from yunti.specs import Spec, TaskSpec
@@ -175,6 +175,8 @@ class Network(Model):
         suited = derived.recipe if self.blueprint.on_base else carried(derived.recipe, size.dial)
         usual = derived.recipe.learning_rate
         recipe, reasons = self.settings.recipe(suited), dict(derived.reasons)
+        if self.blueprint.on_base and "rates" not in self.settings.training:
+            recipe = kept_beside(recipe, suited.learning_rate)
         if recipe.learning_rate == suited.learning_rate != usual:
             reasons["learning_rate"] = say("why.narrower rate", rate=usual)
         design = Design(shape, recipe, reasons, derived.told)

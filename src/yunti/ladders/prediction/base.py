@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from yunti.ladders.folders import unfit_place
 from yunti.ladders.prediction.fit import REASONS, augment_for, rounded, too_few_rows
 from yunti.models.contract import Size
-from yunti.models.recipe import Recipe
+from yunti.models.recipe import OF_BASE, Recipe
 from yunti.specs import Kind, Spec
 from yunti.words import say
 
@@ -152,7 +152,7 @@ def recipe_for(spec: Spec, base_rate: float) -> Recipe:
         weight_decay=0.01,
         schedule="linear",
         warmup=0.1,
-        rates=((".base.", 1.0), ("", HEAD_RATE / base_rate)),
+        rates=((OF_BASE, 1.0), ("", HEAD_RATE / base_rate)),
         augment=augment_for(spec),
     )
 
