@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import huggingface_hub
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from yunti.data.table import Table
 from yunti.errors import RungError
 from yunti.ladders.prediction import finetuned, lora, pretrained
 from yunti.models.contract import Size, Watch
@@ -20,6 +21,7 @@ from yunti.models.hub import folder_of
 from yunti.models.lora import Adapted, linear_sizes, turn
 from yunti.models.pretrained.base import built_from, open_base
 from yunti.models.pretrained.intake import TextIntake
+from yunti.models.recipe import Augment
 from yunti.models.settings import settings_from
 from yunti.training import laying
 from yunti.training.group import ALONE
@@ -329,3 +331,26 @@ def test_rates_that_are_tried_together_are_trained_with_together(tmp_path):
         lay_out(network, rows, rows.take(slice(0, 20)), Watch(), ALONE)
     assert network.recipe.learning_rate == 2 * before.learning_rate
     assert network.recipe.rates == before.rates
+
+
+@pytest.mark.parametrize("rung", [pretrained.RUNG, lora.RUNG, finetuned.RUNG], ids=lambda rung: rung.name)
+def test_no_change_to_rows_is_claimed_that_reaches_none(rung, tmp_path, tmp_path_factory):
+    for kind, base in (
+        ("text", bases.text_base(tmp_path)),
+        ("audio", bases.wave_base(tmp_path_factory.mktemp("wave"))),
+    ):
+        network = prepared(rung, base, kind)
+        assert network.recipe.augment == Augment()
+        assert not any(network.plan["augment"].values())
+        assert "reason" not in network.plan["augment"]
+    folder = bases.picture_base(tmp_path_factory.mktemp("picture"))
+    network = prepared(rung, folder, "image")
+    reached = {name for name, value in asdict(network.recipe.augment).items() if value}
+    assert reached == (set() if rung is pretrained.RUNG else {"shift", "mirror"})
+    rows = bases.reviews(60)  # texts that the model of pictures does not read are changed as ever
+    both = replace(rows, table=Table({**rows.table.columns, **bases.pictures(60).table.columns}))
+    spec = bases.spec_of("image", folder, 60)
+    network = rung.build(replace(spec, columns=(*spec.columns, *bases.spec_of("text", None, 60).columns)), Size())
+    network.prepare(both)
+    assert network.recipe.augment.drop > 0
+    assert network.recipe.augment.mask == network.recipe.augment.stretch == 0

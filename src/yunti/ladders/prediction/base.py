@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yunti.ladders.folders import unfit_place
-from yunti.ladders.prediction.fit import REASONS, augment_for, rounded, too_few_rows
+from yunti.ladders.prediction.fit import REASONS, augment_on, rounded, too_few_rows
 from yunti.models.contract import Size
-from yunti.models.recipe import OF_BASE, Recipe
+from yunti.models.recipe import OF_BASE, Augment, Recipe
 from yunti.specs import Kind, Spec
 from yunti.words import say
 
@@ -92,15 +92,20 @@ def shape_for(size: Size) -> dict[str, Any]:
     }
 
 
-def reasons_for(size: Size) -> dict[str, str]:
+def reasons_for(size: Size, recipe: Recipe) -> dict[str, str]:
     """Return why the shape and the recipe are as they are."""
     return {
-        **REASONS,
+        **usual_reasons(recipe),
         "width": say("pretrained.width", dial=size.dial),
         "members": say("pretrained.members"),
         "epochs": say("tuned.epochs"),
         "rates": say("tuned.rates", rate=HEAD_RATE),
     }
+
+
+def usual_reasons(recipe: Recipe) -> dict[str, str]:
+    """Return why a recipe is as that of any network; of changes to rows nothing is said where there are none."""
+    return {name: reason for name, reason in REASONS.items() if name != "augment" or recipe.augment != Augment()}
 
 
 def told_of(reader: Reader) -> dict[str, Any]:
@@ -138,11 +143,12 @@ def tuned_epochs(rows: int) -> float:
     return round(min(20.0, max(1.0, 3 * (10_000 / rows) ** 0.5)), 1)
 
 
-def recipe_for(spec: Spec, base_rate: float) -> Recipe:
+def recipe_for(spec: Spec, reader: Reader, base_rate: float) -> Recipe:
     """Return the recipe: small batches, a linear rise and fall, and what is new learns at its own rate.
 
     Args:
         spec: the columns and the task.
+        reader: reads them.
         base_rate: at which the base learns.
     """
     return Recipe(
@@ -153,7 +159,7 @@ def recipe_for(spec: Spec, base_rate: float) -> Recipe:
         schedule="linear",
         warmup=0.1,
         rates=((OF_BASE, 1.0), ("", HEAD_RATE / base_rate)),
-        augment=augment_for(spec),
+        augment=augment_on(spec, reader.streams),
     )
 
 

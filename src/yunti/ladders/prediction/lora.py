@@ -52,15 +52,15 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     from yunti.models.pretrained.tuned import TunedReader
 
     assert isinstance(reader, TunedReader)
-    model, recipe = reader.base, recipe_for(spec, 1.0)
+    model, recipe = reader.base, recipe_for(spec, reader, 1.0)
     faster = _FASTER_IF_SHORT if is_short(recipe, spec.rows) else _FASTER
     rank = rank_for(label_bits(spec), sum(linear_sizes(model.skeleton)))
     reasons = {
-        **reasons_for(size),
+        **reasons_for(size, recipe),
         "rank": say("lora.rank"),
         "learning_rate": say("lora.learning rate", times=faster, usual=whole_rate(model.width)),
     }
-    recipe = recipe_for(spec, faster * whole_rate(model.width))
+    recipe = recipe_for(spec, reader, faster * whole_rate(model.width))
     return Design({"rank": rank, **shape_for(size)}, replace(recipe, weight_decay=0.0), reasons, told_of(reader))
 
 
