@@ -17,13 +17,14 @@ from yunti.data.table import Table
 from yunti.errors import RungError
 from yunti.ladders.prediction import finetuned, lora, pretrained
 from yunti.models.contract import Size, Watch
+from yunti.models.flops import counting
 from yunti.models.hub import folder_of
 from yunti.models.lora import Adapted, linear_sizes, turn
 from yunti.models.pretrained.base import built_from, open_base
 from yunti.models.pretrained.intake import TextIntake
 from yunti.models.recipe import Augment
 from yunti.models.settings import settings_from
-from yunti.training import laying
+from yunti.training import laying, train
 from yunti.training.group import ALONE
 from yunti.training.laying import lay_out
 from yunti.training.optimisers import optimisers_for
@@ -354,3 +355,30 @@ def test_no_change_to_rows_is_claimed_that_reaches_none(rung, tmp_path, tmp_path
     network.prepare(both)
     assert network.recipe.augment.drop > 0
     assert network.recipe.augment.mask == network.recipe.augment.stretch == 0
+
+
+def test_what_a_frozen_model_computes_on_the_rows_is_counted_once(tmp_path, tmp_path_factory):
+    rows, valid = bases.pictures(60), bases.pictures(20, seed=1)
+    folder = bases.picture_base(tmp_path)
+    base = open_base(str(folder))
+    pixels = torch.zeros(1, 3, 16, 16)
+    with counting() as counter:
+        base.load()(pixel_values=pixels)
+    network = pretrained.RUNG.build(bases.spec_of("image", folder, 60), Size())
+    train(network, rows, valid, Watch(), settings_from([("training.epochs", 1)]))
+    assert network.reader.flops == 80 * counter.get_total_flops()
+    head = network.train_flops - network.reader.flops
+    with counting() as counter:
+        network.outputs_of(network.encode(rows.table))
+    assert head == pytest.approx(3 * counter.get_total_flops(), rel=0.2)  # there and back; nothing before learns
+    copy = restored(pretrained.RUNG, network, "image")
+    assert copy.train_flops == network.train_flops
+    texts = bases.reviews(60)
+    reader = pretrained.RUNG.build(
+        bases.spec_of("text", bases.text_base(tmp_path_factory.mktemp("text")), 60), Size()
+    ).reader
+    reader.fit(texts.table)
+    reader.encode(texts.table)
+    once = reader.flops
+    reader.encode(texts.table)
+    assert reader.flops == once > 0

@@ -113,6 +113,7 @@ class Blueprint:
         packing: turns the rows of a table into those that the network learns from, where they are not the same.
         on_base: whether a pretrained model learns in it: then the dial changes only what stands on that, a narrower
             network saves no time, and its rate is the base's, whatever the dial.
+        read_flops: of its encoder so far, where that is a model too.
         finish: changes a trained or restored module so that it answers faster; its state stays as it was learned.
     """
 
@@ -124,6 +125,7 @@ class Blueprint:
     objective: Callable[[TaskSpec], Objective] = Answers
     packing: Packing | None = None
     on_base: bool = False
+    read_flops: Callable[[Reader], float] | None = None
     finish: Callable[[nn.Module], None] | None = None
 
 

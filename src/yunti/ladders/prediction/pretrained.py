@@ -28,7 +28,11 @@ def build(spec: Spec, size: Size) -> Model:
     def reader(spec: Spec) -> PretrainedReader:
         return PretrainedReader(spec.columns, Reading(side=32, tokens=200), spec.pretrained or "", spec.device)
 
-    return Network(spec, Blueprint("pretrained", reader, design, assemble), size)
+    def read_flops(reader: Reader) -> float:
+        assert isinstance(reader, PretrainedReader)
+        return reader.flops
+
+    return Network(spec, Blueprint("pretrained", reader, design, assemble, read_flops=read_flops), size)
 
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:
