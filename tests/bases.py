@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -96,7 +98,48 @@ def spec_of(kind: str, place: object, rows: int, task: TaskSpec = TWO) -> Spec:
     return Spec(columns, task, rows, pretrained=None if place is None else str(place))
 
 
-def _saved(model: type, config: object, folder: Path) -> Path:
+def other_base(folder: Path, kind: str) -> Path:
+    """Save a tiny model of one of the makes that differ in what their layers are and in how these are used."""
+    words = {"vocab_size": 13, "pad_token_id": 0}
+    narrow = {"d_model": 32, "d_kv": 16, "d_ff": 32, "num_layers": 1, "num_heads": 2}
+    convolutions = {"conv_dim": (16, 16), "conv_kernel": (10, 8), "conv_stride": (5, 8), "num_feat_extract_layers": 2}
+    config = {
+        "t5": lambda: transformers.T5Config(**words, **narrow),
+        "gpt2": lambda: transformers.GPT2Config(n_embd=32, n_layer=1, n_head=2, n_positions=64, **words),
+        "t5 encoder": lambda: transformers.T5Config(**words, **narrow),
+        "wavlm": lambda: transformers.WavLMConfig(
+            feat_extract_norm="layer",
+            num_conv_pos_embeddings=4,
+            num_conv_pos_embedding_groups=2,
+            **convolutions,
+            **SMALL,
+        ),
+        "siglip": lambda: transformers.SiglipVisionConfig(image_size=16, patch_size=4, **SMALL),
+        "grey": lambda: transformers.ViTConfig(image_size=16, patch_size=4, num_channels=1, **SMALL),
+        "oblong": lambda: transformers.ViTConfig(image_size=[8, 16], patch_size=4, **SMALL),
+        "many": lambda: transformers.ViTConfig(image_size=16, patch_size=4, num_channels=5, **SMALL),
+        "swin": lambda: transformers.SwinConfig(
+            image_size=16,
+            patch_size=2,
+            window_size=4,
+            embed_dim=16,
+            depths=[1, 1],
+            num_heads=[2, 2],
+            drop_path_rate=0.5,
+        ),
+        "resnet": lambda: transformers.ResNetConfig(
+            embedding_size=16, hidden_sizes=[16, 32], depths=[1, 1], layer_type="basic"
+        ),
+    }[kind]()
+    if kind == "wavlm":
+        transformers.Wav2Vec2FeatureExtractor(sampling_rate=2 * RATE).save_pretrained(folder)
+    if kind in ("t5", "t5 encoder", "gpt2"):
+        text_base(folder)
+    make = transformers.T5EncoderModel if kind == "t5 encoder" else transformers.AutoModel.from_config
+    return _saved(make, config, folder)
+
+
+def _saved(model: Callable[..., Any], config: object, folder: Path) -> Path:
     torch.manual_seed(0)
     model(config).save_pretrained(folder)
     return folder

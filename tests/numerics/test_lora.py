@@ -72,3 +72,18 @@ def test_what_adapters_learned_leaves_and_comes_back():
         load_adapters(other, {"0.up": torch.zeros(8, 2)})
     with pytest.raises(RungError, match="must have linear layers"):
         add_adapters(nn.ReLU(), 2)
+
+
+def test_the_matrix_of_an_adapted_layer_is_what_it_computes_with_and_learns():
+    adapted, rows = Adapted(nn.Linear(8, 4), rank=2, alpha=4.0), torch.randn(5, 8)
+    nn.init.normal_(adapted.up)
+    names = set(adapted.state_dict())
+    torch.testing.assert_close(nn.functional.linear(rows, adapted.weight, adapted.bias), adapted(rows))
+    adapted.weight.sum().backward()
+    assert adapted.up.grad is not None
+    assert adapted.down.grad is not None
+    before = adapted.weight.detach().clone()
+    adapted.fold()
+    torch.testing.assert_close(adapted.weight, before)
+    assert names == set(adapted.state_dict()) == {"down", "up", "base.weight", "base.bias"}
+    assert Adapted(nn.Linear(8, 4, bias=False), rank=2, alpha=4.0).bias is None

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from yunti.errors import RungError
 from yunti.models.hub import causal_from, config_of
-from yunti.models.lora import Adapted, add_adapters
+from yunti.models.lora import Adapted, add_adapters, turn
 from yunti.models.token_module import Reading, TokenModule
 
 Learns = Literal["nothing", "adapters", "all"]
@@ -56,7 +56,7 @@ class CausalLanguage(TokenModule):
         self.turned: tuple[str, ...] = ()
         model.requires_grad_(learns == "all")
         if learns == "adapters":
-            self.turned = _turn(self.base)
+            self.turned = turn(self.base)
             add_adapters(self.base, rank)
         self._kept = self._names_that_learn()
         self._stays = frozenset(self.state_dict()) - self._kept
@@ -244,20 +244,6 @@ def _refused(kind: str, got: str) -> RungError:
     return RungError("--pretrained", must, f"{kind} is none: {got}", "give another, such as GPT-2, Llama or Qwen")
 
 
-def _turn(base: nn.Module) -> tuple[str, ...]:
-    """Make linear layers of GPT-2's own kind of them, whose weights lie the other way round; return their names."""
-    turned = [(name, layer) for name, layer in base.named_modules() if type(layer).__name__ == "Conv1D"]
-    for name, layer in turned:
-        weight, bias = cast(Tensor, layer.weight), cast(Tensor | None, layer.bias)
-        inputs, outputs = weight.shape
-        linear = nn.Linear(inputs, outputs, bias=bias is not None, device="meta")
-        linear.weight = nn.Parameter(weight.detach().T.contiguous())
-        linear.bias = bias  # type: ignore[assignment]
-        parent, _, own = name.rpartition(".")
-        setattr(base.get_submodule(parent), own, linear)
-    return tuple(name for name, _ in turned)
-
-
 def _merged(model: nn.Module, adapted: Mapping[str, Adapted], turned: tuple[str, ...]) -> list[tuple[str, Tensor]]:
     """Return a model's weights by the names of its own architecture, with what the adapters add to them."""
     found = []
@@ -275,10 +261,7 @@ def _merged(model: nn.Module, adapted: Mapping[str, Adapted], turned: tuple[str,
 
 @torch.no_grad()
 def _whole(adapter: Adapted, is_turned: bool) -> Tensor:
-    weight = adapter.base.weight.detach()
-    if not adapter.is_folded:
-        weight = weight + adapter.scale * (adapter.up @ adapter.down)
-    return weight.T if is_turned else weight
+    return adapter.weight.T if is_turned else adapter.weight
 
 
 def _leave_out(module: nn.Module, state: dict[str, Tensor], prefix: str, _metadata: Any) -> None:

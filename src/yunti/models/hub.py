@@ -37,15 +37,28 @@ def folder_of(place: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    for local in (True, False):
+    got = ""
+    for local in (
+        True,
+        False,
+    ):  # a download that broke off, or was of a tokeniser only, leaves a part of a model behind
         try:
-            return Path(snapshot_download(place, allow_patterns=_FILES, local_files_only=local))
+            found = Path(snapshot_download(place, allow_patterns=_FILES, local_files_only=local))
+            if _is_whole(found):
+                return found
+            got = "what it has lacks config.json or weights as .safetensors"
         except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
-            last = error
+            got = type(error).__name__
     raise RungError(
-        f"--pretrained {place}", "it must be a folder or a model that the hub has", type(last).__name__,
+        f"--pretrained {place}", "it must be a folder or a model that the hub has", got,
         "download the model and give its folder",
     )  # fmt: skip
+
+
+def _is_whole(folder: Path) -> bool:
+    index = folder / "model.safetensors.index.json"  # of weights in several files
+    needed = {"config.json", *(json.loads(index.read_text("utf-8"))["weight_map"].values() if index.exists() else ())}
+    return any(folder.glob("*.safetensors")) and all((folder / name).is_file() for name in needed)
 
 
 def kind_of(folder: Path) -> BaseKind:
@@ -56,9 +69,12 @@ def kind_of(folder: Path) -> BaseKind:
 
     Raises:
         RungError: it reads neither text nor pictures nor sounds.
-        ValueError: `config.json` is not JSON.
+        OSError: there is no `config.json`.
+        ValueError: it holds no JSON object.
     """
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    if not isinstance(config, dict):
+        raise ValueError("config.json holds no JSON object")
     if any(mark in config for mark in _SOUND):
         return "audio"
     if "vocab_size" in config:
@@ -69,6 +85,24 @@ def kind_of(folder: Path) -> BaseKind:
         f"--pretrained {folder}", "it must read text, pictures or sounds",
         f"it is a {config.get('model_type', 'model')}", "give an encoder of text, pictures or sounds",
     )  # fmt: skip
+
+
+def has_matrices(folder: Path) -> bool:
+    """Say whether a model has linear layers below those that name classes; only the shapes of its weights are read.
+
+    Files that cannot be read are taken for such that have: whoever loads them tells what is wrong.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    for file in folder.glob("*.safetensors"):
+        try:
+            with safe_open(file, "numpy") as opened:
+                shapes = {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError):
+            return True
+        if any(len(shape) == 2 and "classifier" not in name for name, shape in shapes.items()):
+            return True
+    return False
 
 
 def weights_hash(folder: Path) -> str:

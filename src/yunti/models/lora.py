@@ -54,6 +54,17 @@ class Adapted(nn.Module):
             return plain
         return plain + F.linear(F.linear(self.dropout(rows), self.down), self.up) * self.scale
 
+    @property
+    def weight(self) -> Tensor:
+        """The matrix that it stands for, s · U D in it, for code that reads it; what dropout hides is not hidden."""
+        whole: Tensor = self.base.weight
+        return whole if self.is_folded else whole + self.scale * (self.up @ self.down)
+
+    @property
+    def bias(self) -> Tensor | None:
+        """The bias of the layer."""
+        return self.base.bias
+
     def fold(self) -> None:
         """Add the adapter to the layer's weights, which then compute the same alone; it stays as it was learned."""
         if not self.is_folded:
@@ -107,6 +118,8 @@ def add_adapters(
 def linear_sizes(module: nn.Module) -> list[int]:
     """Return the inputs and outputs of every linear layer, added up: the weights of an adapter of rank 1.
 
+    Those that `turn` makes linear are counted too.
+
     Args:
         module: may be on the device "meta", without numbers.
 
@@ -114,7 +127,28 @@ def linear_sizes(module: nn.Module) -> list[int]:
         >>> linear_sizes(nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 1)))
         [12, 5]
     """
-    return [each.in_features + each.out_features for each in module.modules() if isinstance(each, nn.Linear)]
+    return [
+        sum(cast(Tensor, each.weight).shape)
+        for each in module.modules()
+        if isinstance(each, nn.Linear) or _lies_the_other_way(each)
+    ]
+
+
+def turn(module: nn.Module) -> tuple[str, ...]:
+    """Make linear layers of GPT-2's own kind of them, whose weights lie the other way round, and return their names.
+
+    Args:
+        module: is changed in place.
+    """
+    turned = [(name, layer) for name, layer in module.named_modules() if _lies_the_other_way(layer)]
+    for name, layer in turned:
+        weight, bias = cast(Tensor, layer.weight), cast(Tensor | None, layer.bias)
+        inputs, outputs = weight.shape
+        linear = nn.Linear(inputs, outputs, bias=bias is not None, device="meta")
+        linear.weight = nn.Parameter(weight.detach().T.contiguous())
+        linear.bias = bias  # type: ignore[assignment]
+        _put(module, name, linear)
+    return tuple(name for name, _ in turned)
 
 
 def merge_adapters(module: nn.Module) -> None:
@@ -149,6 +183,10 @@ def load_adapters(module: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 def _adapted(module: nn.Module) -> list[tuple[str, Adapted]]:
     return [(name, layer) for name, layer in module.named_modules() if isinstance(layer, Adapted)]
+
+
+def _lies_the_other_way(layer: nn.Module) -> bool:
+    return type(layer).__name__ == "Conv1D"  # of transformers, which only `hub` imports
 
 
 def _put(module: nn.Module, name: str, layer: nn.Module) -> None:

@@ -19,7 +19,7 @@ from yunti.models.contract import Model, Parts, Size
 from yunti.models.generation import Writer
 from yunti.models.objective import Answers, Objective, Target
 from yunti.models.padding import by_length, pad
-from yunti.models.recipe import LEAST_STEPS, Recipe, carried
+from yunti.models.recipe import LEAST_STEPS, Recipe, carried, kept_beside
 from yunti.models.settings import Settings
 from yunti.seeds import seed_for
 from yunti.specs import Spec, TaskSpec
@@ -121,6 +121,7 @@ class Blueprint:
         on_base: whether a pretrained model learns in it: then the dial changes only what stands on that, a narrower
             network saves no time, and its rate is the base's, whatever the dial.
         least_steps: fewer of them teach it nothing; where the time does not hold them it is not trained.
+        read_flops: of its encoder so far, where that is a model too.
         finish: changes a trained or restored module so that it answers faster; its state stays as it was learned.
     """
 
@@ -133,6 +134,7 @@ class Blueprint:
     packing: Packing | None = None
     on_base: bool = False
     least_steps: int = LEAST_STEPS
+    read_flops: Callable[[Reader], float] | None = None
     finish: Callable[[nn.Module], None] | None = None
 
 
@@ -184,6 +186,8 @@ class Network(Model):
         suited = derived.recipe if self.blueprint.on_base else carried(derived.recipe, size.dial)
         usual = derived.recipe.learning_rate
         recipe, reasons = self.settings.recipe(suited), dict(derived.reasons)
+        if self.blueprint.on_base and "rates" not in self.settings.training:
+            recipe = kept_beside(recipe, suited.learning_rate)
         if recipe.learning_rate == suited.learning_rate != usual:
             reasons["learning_rate"] = say("why.narrower rate", rate=usual)
         design = Design(shape, recipe, reasons, derived.told)

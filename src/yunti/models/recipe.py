@@ -7,6 +7,7 @@ from typing import Literal, final
 
 ScheduleName = Literal["wsd", "cosine", "linear", "constant"]
 OptimiserName = Literal["adamw", "adam", "sgd", "muon"]
+OF_BASE = ".base."  # in the names of a pretrained model's weights
 
 LEAST_STEPS = 30  # of a training that can teach a new network anything
 
@@ -108,3 +109,19 @@ def carried(recipe: Recipe, dial: float) -> Recipe:
     if recipe.optimiser not in ("adamw", "adam"):
         return recipe
     return replace(recipe, learning_rate=recipe.learning_rate / dial)
+
+
+def kept_beside(recipe: Recipe, derived: float) -> Recipe:
+    """Return a recipe whose learning rate, if it was set by hand, is the base's: what is new keeps the rate it had.
+
+    Args:
+        recipe: with what was set by hand.
+        derived: the learning rate that its rates were derived for.
+
+    Example:
+        >>> kept_beside(Recipe(16, 3, 2e-4, rates=((".base.", 1.0), ("", 10.0))), 1e-4).rates
+        (('.base.', 1.0), ('', 5.0))
+    """
+    times = derived / recipe.learning_rate
+    rates = tuple((part, factor if part == OF_BASE else factor * times) for part, factor in recipe.rates)
+    return replace(recipe, rates=rates)

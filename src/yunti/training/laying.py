@@ -246,7 +246,8 @@ def _put(network: Network, layout: Layout) -> None:
     noted, flops, settings = network.plan, network.flops, network.settings
     network.resize(Size(layout.dial))
     if layout.learning_rate != network.recipe.learning_rate:
-        training = {**settings.training, "learning_rate": layout.learning_rate}
+        # all rates were tried together, those beside a base too
+        training = {**settings.training, "learning_rate": layout.learning_rate, "rates": network.recipe.rates}
         network.settings = replace(settings, training=training)
         network.resize(Size(layout.dial))
     network.flops = flops

@@ -287,6 +287,8 @@ class Descent:
             pace = Pace(self.pilot.seconds_per_step(self.step), kept.predict_seconds, kept.encode_seconds)
             self.material.memory.forget_plans(pace)
         network.flops *= self.step * min(network.recipe.batch, len(self.material.target))
+        if network.blueprint.read_flops is not None:
+            network.flops += network.blueprint.read_flops(network.reader)
         network.history = self.news.history
         return {**notes, "steps_taken": self.step}
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yunti.ladders.folders import unfit_place
-from yunti.ladders.prediction.fit import REASONS, augment_for, rounded, too_few_rows
+from yunti.ladders.prediction.fit import REASONS, augment_on, rounded, too_few_rows
 from yunti.models.contract import Size
-from yunti.models.recipe import Recipe
+from yunti.models.recipe import OF_BASE, Augment, Recipe
 from yunti.specs import Kind, Spec
 from yunti.words import say
 
@@ -67,13 +67,14 @@ def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Modul
     """Make the module: the pretrained model, plain parts for the other columns, and a head on all of them."""
     from yunti.models.inputs import plain_part, table_parts
     from yunti.models.layers import Fused, Members
-    from yunti.models.lora import add_adapters
+    from yunti.models.lora import add_adapters, turn
     from yunti.models.pretrained.base import IDLE
     from yunti.models.pretrained.tuned import BasePart
 
     reader = _tuned(reader)
     base = reader.base.load()
     if rank := shape.get("rank"):
+        turn(base)
         add_adapters(base, rank, leave=IDLE)
     parts = table_parts(reader, shape["number_width"])
     widths = {"text": shape["token_width"]}
@@ -95,15 +96,20 @@ def shape_for(size: Size) -> dict[str, Any]:
     }
 
 
-def reasons_for(size: Size) -> dict[str, str]:
+def reasons_for(size: Size, recipe: Recipe) -> dict[str, str]:
     """Return why the shape and the recipe are as they are."""
     return {
-        **REASONS,
+        **usual_reasons(recipe),
         "width": say("pretrained.width", dial=size.dial),
         "members": say("pretrained.members"),
         "epochs": say("tuned.epochs"),
         "rates": say("tuned.rates", rate=HEAD_RATE),
     }
+
+
+def usual_reasons(recipe: Recipe) -> dict[str, str]:
+    """Return why a recipe is as that of any network; of changes to rows nothing is said where there are none."""
+    return {name: reason for name, reason in REASONS.items() if name != "augment" or recipe.augment != Augment()}
 
 
 def told_of(reader: Reader) -> dict[str, Any]:
@@ -141,22 +147,28 @@ def tuned_epochs(rows: int) -> float:
     return round(min(20.0, max(1.0, 3 * (10_000 / rows) ** 0.5)), 1)
 
 
-def recipe_for(spec: Spec, base_rate: float) -> Recipe:
+def tuned_batch(rows: int) -> int:
+    """Return the rows of a step."""
+    return 16 if rows < 2000 else 32
+
+
+def recipe_for(spec: Spec, reader: Reader, base_rate: float) -> Recipe:
     """Return the recipe: small batches, a linear rise and fall, and what is new learns at its own rate.
 
     Args:
         spec: the columns and the task.
+        reader: reads them.
         base_rate: at which the base learns.
     """
     return Recipe(
-        batch=16 if spec.rows < 2000 else 32,
+        batch=tuned_batch(spec.rows),
         epochs=tuned_epochs(spec.rows),
         learning_rate=base_rate,
         weight_decay=0.01,
         schedule="linear",
         warmup=0.1,
-        rates=((".base.", 1.0), ("", HEAD_RATE / base_rate)),
-        augment=augment_for(spec),
+        rates=((OF_BASE, 1.0), ("", HEAD_RATE / base_rate)),
+        augment=augment_on(spec, reader.streams),
     )
 
 
@@ -168,8 +180,7 @@ def passes(spec: Spec) -> float:
         >>> passes(Spec((), TaskSpec("classification", "y", "accuracy", "higher"), rows=10_000))
         19200.0
     """
-    recipe = recipe_for(spec, HEAD_RATE)
-    return _PASSES * min(_LEAST_STEPS * recipe.batch, recipe.epochs * spec.rows)
+    return _PASSES * min(_LEAST_STEPS * tuned_batch(spec.rows), tuned_epochs(spec.rows) * spec.rows)
 
 
 def is_short(recipe: Recipe, rows: int) -> bool:

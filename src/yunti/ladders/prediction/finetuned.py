@@ -34,9 +34,9 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     from yunti.models.pretrained.tuned import TunedReader
 
     assert isinstance(reader, TunedReader)
-    rate = whole_rate(reader.base.width)
-    reasons = {**reasons_for(size), "learning_rate": say("finetuned.learning rate", width=reader.base.width)}
-    return Design(shape_for(size), recipe_for(spec, rate), reasons, told_of(reader))
+    recipe = recipe_for(spec, reader, whole_rate(reader.base.width))
+    reasons = {**reasons_for(size, recipe), "learning_rate": say("finetuned.learning rate", width=reader.base.width)}
+    return Design(shape_for(size), recipe, reasons, told_of(reader))
 
 
 RUNG = Rung(

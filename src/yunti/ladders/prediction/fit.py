@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from yunti.ladders.rung import too_little
 from yunti.models.recipe import Augment
 from yunti.specs import Kind, Spec
 from yunti.words import say
+
+if TYPE_CHECKING:
+    from yunti.data.encode import Stream
 
 LEAST_ROWS = 50
 MUON_ROWS = 8000  # below, batches are so small that orthogonal updates cost more than the network itself
@@ -20,6 +25,13 @@ REASONS: Mapping[str, str] = {
     "learning_rate": say("why.learning rate"),
     "weight_decay": say("why.weight decay"),
 }
+
+_REACH: Mapping[str, tuple[str, ...]] = {
+    "image": ("shift", "mirror", "erase"),
+    "text": ("drop",),
+    "audio": ("mask", "warp", "tilt", "stretch", "noise"),
+    "sequence": ("stretch", "noise"),
+}  # what is changed of each kind of stream
 
 
 def too_few_rows(spec: Spec) -> str | None:
@@ -95,3 +107,14 @@ def augment_for(spec: Spec) -> Augment:
         noise=0.15 if small else 0.05,
         drop=0.1,
     )
+
+
+def augment_on(spec: Spec, streams: Iterable[Stream]) -> Augment:
+    """Return those of these changes that reach anything; what a pretrained model alone reads stays as it is.
+
+    Args:
+        spec: the columns and the task.
+        streams: what is read in the usual way, and pictures.
+    """
+    reached = {name for stream in streams for name in _REACH.get(stream.kind, ())}
+    return Augment(**{name: value for name, value in asdict(augment_for(spec)).items() if name in reached})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from yunti.ladders.prediction import base
 from yunti.ladders.prediction.base import (
     build_on,
     is_short,
@@ -14,7 +16,6 @@ from yunti.ladders.prediction.base import (
     recipe_for,
     shape_for,
     told_of,
-    unfit_for,
     whole_rate,
 )
 from yunti.ladders.rung import Rung, share_by_kind
@@ -31,6 +32,15 @@ _BITS_A_VALUE = 16.0  # of an answer that is a number
 _FASTER, _FASTER_IF_SHORT = 10.0, 15.0  # times the rate at which all weights would learn
 
 
+def unfit_for(spec: Spec) -> str | None:
+    """Say why the rung cannot serve, or None; of weights only the shapes are looked at."""
+    if (reason := base.unfit_for(spec)) or not Path(spec.pretrained or "").is_dir():
+        return reason
+    from yunti.models.hub import has_matrices
+
+    return None if has_matrices(Path(spec.pretrained or "")) else say("unfit.no linear", folder=spec.pretrained)
+
+
 def build(spec: Spec, size: Size) -> Model:
     """Make the untrained network; the pretrained model is loaded when training or restoring begins."""
     return build_on("lora", spec, size, design, rank=True)
@@ -43,15 +53,15 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     from yunti.models.pretrained.tuned import TunedReader
 
     assert isinstance(reader, TunedReader)
-    base, recipe = reader.base, recipe_for(spec, 1.0)
+    model, recipe = reader.base, recipe_for(spec, reader, 1.0)
     faster = _FASTER_IF_SHORT if is_short(recipe, spec.rows) else _FASTER
-    rank = rank_for(label_bits(spec), sum(linear_sizes(base.skeleton)))
+    rank = rank_for(label_bits(spec), sum(linear_sizes(model.skeleton)))
     reasons = {
-        **reasons_for(size),
+        **reasons_for(size, recipe),
         "rank": say("lora.rank"),
-        "learning_rate": say("lora.learning rate", times=faster, usual=whole_rate(base.width)),
+        "learning_rate": say("lora.learning rate", times=faster, usual=whole_rate(model.width)),
     }
-    recipe = recipe_for(spec, faster * whole_rate(base.width))
+    recipe = recipe_for(spec, reader, faster * whole_rate(model.width))
     return Design({"rank": rank, **shape_for(size)}, replace(recipe, weight_decay=0.0), reasons, told_of(reader))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from yunti.ladders.prediction.base import unfit_for
-from yunti.ladders.prediction.fit import REASONS, augment_for, batch_for, epochs_for, rounded
+from yunti.ladders.prediction.base import unfit_for, usual_reasons
+from yunti.ladders.prediction.fit import augment_on, batch_for, epochs_for, rounded
 from yunti.ladders.rung import Rung, share_by_kind
 from yunti.models.contract import Model, Size
 from yunti.models.recipe import Recipe
@@ -26,9 +26,13 @@ def build(spec: Spec, size: Size) -> Model:
     from yunti.models.pretrained.frozen import PretrainedReader
 
     def reader(spec: Spec) -> PretrainedReader:
-        return PretrainedReader(spec.columns, Reading(side=32, tokens=200), spec.pretrained or "")
+        return PretrainedReader(spec.columns, Reading(side=32, tokens=200), spec.pretrained or "", spec.device)
 
-    return Network(spec, Blueprint("pretrained", reader, design, assemble), size)
+    def read_flops(reader: Reader) -> float:
+        assert isinstance(reader, PretrainedReader)
+        return reader.flops
+
+    return Network(spec, Blueprint("pretrained", reader, design, assemble, read_flops=read_flops), size)
 
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:
@@ -42,7 +46,7 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
         epochs=epochs_for(spec.rows, 80, 80),
         learning_rate=1e-3,
         weight_decay=0.05,
-        augment=augment_for(spec),
+        augment=augment_on(spec, reader.streams),
     )
     shape = {
         "width": rounded(size.dial * 256),
@@ -53,7 +57,7 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
         "dropout": 0.3,
     }
     reasons = {
-        **REASONS,
+        **usual_reasons(recipe),
         "width": say("pretrained.width", dial=size.dial),
         "members": say("pretrained.members"),
     }

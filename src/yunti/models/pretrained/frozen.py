@@ -5,6 +5,7 @@ The model itself is never copied into a bundle: its place and the hash of its we
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, final
@@ -12,11 +13,12 @@ from typing import Any, final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from yunti.data.encode import Encoded, Encoder, Reading, Stream
 from yunti.data.table import Column, Images, Ragged, Table, Texts
 from yunti.errors import RungError
+from yunti.models.flops import counting
 from yunti.models.padding import pad
 from yunti.models.pretrained.base import Base, open_again, open_base
 from yunti.specs import ColumnSpec
@@ -31,12 +33,16 @@ class Features:
 
     Args:
         base: the pretrained model.
+        device: where it reads; what it makes of rows comes back to the processor.
     """
 
-    def __init__(self, base: Base) -> None:
+    def __init__(self, base: Base, device: str = "cpu") -> None:
         self.base = base
+        self._device = device
         self._model: nn.Module | None = None
         self._known: dict[bytes, NDArray[np.float32]] = {}
+        self._costs: dict[tuple[int, ...], float] = {}  # operations on a row, by its shape: counting slows reading down
+        self.flops = 0.0  # operations on all rows so far
 
     def of(self, column: Column, rate: int) -> NDArray[np.float32]:
         """Return one vector a row, shape (rows, width).
@@ -66,15 +72,26 @@ class Features:
 
     def _read(self, rows: Column, rate: int) -> NDArray[np.float32]:
         if self._model is None:
-            self._model = self.base.load()
+            self._model = self.base.load().to(self._device)
         values, mask = self.base.intake.encode(rows, rate), None
         if isinstance(values, Ragged):
             values, mask = pad(values, np.arange(len(values)))
-        given = torch.from_numpy(np.ascontiguousarray(values))
-        with torch.inference_mode():
-            vectors = self.base.intake.read(self._model, given, None if mask is None else torch.from_numpy(mask))
-        made: NDArray[np.float32] = vectors.float().numpy()
+        given = torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
+        real = None if mask is None else torch.from_numpy(mask).to(self._device)
+        with torch.no_grad():  # what counts cannot work in the inference mode on layers whose weights are computed
+            vectors = self._counted(given, real)
+        made: NDArray[np.float32] = vectors.float().cpu().numpy()
         return made
+
+    def _counted(self, given: Tensor, real: Tensor | None) -> Tensor:
+        assert self._model is not None
+        shape = tuple(given.shape[1:])
+        with contextlib.nullcontext() if shape in self._costs else counting() as counter:
+            vectors = self.base.intake.read(self._model, given, real)
+        if counter is not None:
+            self._costs[shape] = counter.get_total_flops() / len(given)
+        self.flops += self._costs[shape] * len(given)
+        return vectors
 
 
 @final
@@ -85,12 +102,13 @@ class PretrainedReader:
         columns: the input columns.
         reading: how finely the others are read.
         place: a folder or hub name.
+        device: where the pretrained model reads.
     """
 
-    def __init__(self, columns: Sequence[ColumnSpec], reading: Reading, place: str) -> None:
+    def __init__(self, columns: Sequence[ColumnSpec], reading: Reading, place: str, device: str = "cpu") -> None:
         self.columns = tuple(columns)
         self.place = place
-        self._reading = reading
+        self._reading, self._device = reading, device
         self._loaded: Features | None = None
         self._encoder = Encoder((), reading)
         self._features: tuple[Stream, ...] = ()
@@ -114,6 +132,11 @@ class PretrainedReader:
     def cardinalities(self) -> tuple[int, ...]:
         """Codes of every category column."""
         return self._encoder.cardinalities
+
+    @property
+    def flops(self) -> float:
+        """Operations of the pretrained model on all rows that it has read."""
+        return 0.0 if self._loaded is None else self._loaded.flops
 
     @property
     def base(self) -> Base:
@@ -174,7 +197,7 @@ class PretrainedReader:
         self._encoder.restore(arrays, facts["encoder"])
 
     def _lay_out(self, base: Base) -> None:
-        self._loaded = Features(base)
+        self._loaded = Features(base, self._device)
         own = read_by(base, self.columns)
         self._encoder = Encoder([column for column in self.columns if column not in own], self._reading)
         self._features = tuple(

@@ -19,6 +19,24 @@ from yunti.models.layers import masked_mean
 
 TOKENS = 256  # most of one text: attention costs their square, and what a text is about stands early in it
 _IMAGENET = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
+_GREY = (0.299, 0.587, 0.114)  # how bright the three colours are (ITU-R BT.601)
+# where a model's folder says how pictures and sounds are laid out for it; what was saved last stands first
+EXTRACTORS = ("processor_config.json", "preprocessor_config.json")
+_NESTED = ("image_processor", "feature_extractor", "audio_processor")  # in the first of them
+
+
+def wishes_of(folder: Path) -> dict[str, Any]:
+    """Return how a model wishes its pictures or sounds, as its folder says; empty where it says nothing.
+
+    Raises:
+        ValueError: a file of it is not JSON.
+    """
+    for file in (folder / name for name in EXTRACTORS):
+        told = json.loads(file.read_text("utf-8")) if file.exists() else {}
+        inner = told if file.name == EXTRACTORS[-1] else next((told[name] for name in _NESTED if name in told), {})
+        if inner:
+            return dict(inner)
+    return {}
 
 
 class Intake(ABC):
@@ -100,15 +118,21 @@ class PictureIntake(Intake):
     """Pictures as they are stored; only the model's batch is brought to its size and scale.
 
     Args:
-        folder: of the model; its `preprocessor_config.json` says what mean and deviation it was trained with.
-        side: of the pictures that it reads.
+        folder: of the model; `wishes_of` it says what mean and deviation it was trained with.
+        size: height and width of the pictures that it reads.
+        channels: of these pictures: three colours, or one for grey.
+
+    Raises:
+        ValueError: it reads pictures of other channels.
     """
 
-    def __init__(self, folder: Path, side: int) -> None:
-        file = folder / "preprocessor_config.json"
-        wishes = {**_IMAGENET, **(json.loads(file.read_text()) if file.exists() else {})}
-        self.mean, self.deviation = tuple(wishes["image_mean"]), tuple(wishes["image_std"])
-        self._side = side
+    def __init__(self, folder: Path, size: tuple[int, int], channels: int) -> None:
+        if channels not in (1, 3):
+            raise ValueError(f"it reads pictures of {channels} channels, where one or three are known")
+        wishes = wishes_of(folder)
+        mean, deviation = (tuple(wishes.get(name) or usual) for name, usual in _IMAGENET.items())
+        self.mean, self.deviation = _of_channels(mean, channels), _of_channels(deviation, channels)
+        self._size, self._channels = size, channels
 
     def encode(self, column: object, rate: int) -> NDArray[Any]:
         """Return the pixels."""
@@ -119,9 +143,15 @@ class PictureIntake(Intake):
         """Return the mean over the patches, or over the places of a convolutional network."""
         pixels = values.permute(0, 3, 1, 2).float() / 255
         pixels = pixels.expand(-1, 3, -1, -1) if pixels.shape[1] == 1 else pixels[:, :3]
-        size = (self._side, self._side)
-        pixels = F.interpolate(pixels, size=size, mode="bilinear", antialias=True)
+        if self._channels == 1:
+            pixels = (pixels * pixels.new_tensor(_GREY)[:, None, None]).sum(dim=1, keepdim=True)
+        pixels = F.interpolate(pixels, size=self._size, mode="bilinear", antialias=True)
         mean, deviation = (torch.tensor(each, device=pixels.device) for each in (self.mean, self.deviation))
         scaled = (pixels - mean[:, None, None]) / deviation[:, None, None]
         state: Tensor = base(pixel_values=scaled).last_hidden_state
         return state.mean(dim=(2, 3)) if state.ndim == 4 else state.mean(dim=1)
+
+
+def _of_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    """Return a value for each channel, where there is one for all of them, or one for each colour of a grey picture."""
+    return values if len(values) == channels else (sum(values) / len(values),) * channels

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from yunti.data.table import Ragged
 from yunti.models.layers import masked_mean
-from yunti.models.pretrained.intake import Intake
+from yunti.models.pretrained.intake import Intake, wishes_of
 
 SECONDS = 10.0  # most of one sound
 _RATE = 16_000  # of every model of this kind that says nothing else
@@ -31,13 +30,12 @@ class WaveIntake(Intake):
     2.0, arXiv 2006.11477.
 
     Args:
-        folder: of the model; its `preprocessor_config.json` names rate and scaling.
+        folder: of the model; `wishes_of` it names rate and scaling.
         config: the model's, with its convolutions.
     """
 
     def __init__(self, folder: Path, config: Any) -> None:
-        file = folder / "preprocessor_config.json"
-        wishes = json.loads(file.read_text()) if file.exists() else {}
+        wishes = wishes_of(folder)
         self._rate = int(wishes.get("sampling_rate", _RATE))
         self._scales = bool(wishes.get("do_normalize", True))
         self._layers = list(zip(config.conv_kernel, config.conv_stride, strict=True))

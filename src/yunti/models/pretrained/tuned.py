@@ -83,10 +83,16 @@ class TunedReader:
         return self._base
 
     def fit(self, table: Table) -> None:
-        """Find the pretrained model, and learn about all columns what must be known of them."""
+        """Find the pretrained model, and learn about all columns what must be known of them.
+
+        Raises:
+            RungError: there is none, it reads none of the columns, or what it is made of cannot stand in a bundle.
+        """
         base = open_base(self.place)
         for column in read_by(base, self.columns):
             base.intake.fit(table[column.name], column.rate or 0)
+        if self._is_own:
+            base.files()  # what cannot stand in a bundle is told before the training, not after it
         self._made_with = base.weights_sha256
         self._lay_out(base)
         self._encoder.fit(table)
@@ -206,5 +212,5 @@ def _with_frozen(part: nn.Module, state: dict[str, Any], prefix: str, *_rest: ob
 def _stream(key: str, column: ColumnSpec, images: Images, intake: Intake) -> Stream:
     assert isinstance(intake, PictureIntake)
     _, height, width, channels = images.pixels.shape
-    mean = tuple(255.0 * each for each in intake.mean)[:channels]
+    mean = tuple(255.0 * intake.mean[min(each, len(intake.mean) - 1)] for each in range(channels))
     return Stream(key, "image", column.name, width=channels, length=height, breadth=width, mean=mean)

@@ -41,6 +41,7 @@ LADDERS = {
     "unfit.images": "该预训练模型读取图片列，而数据中没有",
     "unfit.sounds": "该预训练模型读取音频列，而数据中没有",
     "unfit.other model": "{folder} 中的模型既不读取文本，也不读取图片或声音",
+    "unfit.no linear": "{folder} 中的模型由卷积构成，没有线性层，适配器无处可加",
     # 因时间而缩减
     "stopped.weights": "时间用尽时权重尚未收敛",
     "stopped.weights of rows": "时间用尽时，在 {rows} 行上拟合的权重尚未收敛",

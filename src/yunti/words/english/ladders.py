@@ -45,6 +45,7 @@ LADDERS = {
     "unfit.images": "the pretrained model reads image columns, and there is none",
     "unfit.sounds": "the pretrained model reads audio columns, and there is none",
     "unfit.other model": "the model in {folder} reads neither text nor pictures nor sounds",
+    "unfit.no linear": "the model in {folder} has no linear layers, beside which adapters stand: it is made of convolutions",
     # what time cut short
     "stopped.weights": "the time was over before the weights had settled",
     "stopped.weights of rows": "the time was over before the weights of {rows:,} rows had settled",
