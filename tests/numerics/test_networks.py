@@ -16,13 +16,13 @@ from yunti.data.encode import Stream
 from yunti.data.spectrogram import log_mel, mel_filters
 from yunti.data.table import Ragged
 from yunti.models.attention import Block, waves
+from yunti.models.flops import _recurrent
 from yunti.models.inputs import SummaryPart
 from yunti.models.layers import Members, NumberEmbedding, masked_max, masked_mean
 from yunti.models.objective import Answers, class_weights, skewness
 from yunti.models.padding import pad
 from yunti.models.recurrent import Memory, folded, reversal
 from yunti.specs import TaskSpec
-from yunti.training.flops import _recurrent
 from yunti.training.laying import threads_for
 
 CLASSES = TaskSpec("classification", "y", "accuracy", "higher", ("a", "b", "c"))
