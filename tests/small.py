@@ -12,10 +12,11 @@ from torch import nn
 
 from yunti.data.encode import Encoder, Reading
 from yunti.data.table import Examples, Images, Numbers, Table
+from yunti.models.blueprint import Blueprint, Design, Turn
 from yunti.models.contract import Watch
 from yunti.models.inputs import TablePart
 from yunti.models.layers import Fused, Head
-from yunti.models.network import Blueprint, Design, Network, Turn
+from yunti.models.network import Network
 from yunti.models.recipe import Recipe
 from yunti.models.settings import Settings, settings_from
 from yunti.models.vision import Filters

@@ -28,8 +28,8 @@ from small import (
 from yunti.cli.train import read_config
 from yunti.data.table import Numbers, Table, Texts
 from yunti.errors import OptionError, RungError, SourceError
+from yunti.models.blueprint import Turn
 from yunti.models.contract import Size, Watch
-from yunti.models.network import Turn
 from yunti.models.recipe import Augment
 from yunti.models.settings import flat, settings_from
 from yunti.training import refit, train

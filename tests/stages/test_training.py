@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from yunti.data.encode import Encoder, Reading, Stream
 from yunti.data.table import Examples, Images, Numbers, Table
 from yunti.errors import RungError
+from yunti.models.blueprint import Blueprint, Design
 from yunti.models.contract import Estimator, Parts, Watch
 from yunti.models.layers import Fused, Head
-from yunti.models.network import Blueprint, Design, Network
+from yunti.models.network import Network
 from yunti.models.recipe import Augment, Recipe
 from yunti.specs import ColumnSpec, Spec, TaskSpec
 from yunti.training import train

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from small import RECIPE, number_network, number_rows, settings
+from yunti.models.blueprint import Turn
 from yunti.models.contract import Watch
-from yunti.models.network import Turn
 from yunti.training import train
 from yunti.training.group import ALONE
 from yunti.training.laying import lay_out

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from yunti.data.encode import Stream
+from yunti.models.blueprint import Reader
 from yunti.models.inputs import Pixels, token_table
 from yunti.models.layers import Batch, NumberEmbedding, Part, masked_mean
-from yunti.models.network import Reader
 from yunti.models.recurrent import folded
 
 Tokens = tuple[Tensor, Tensor]  # (rows, tokens, width), and (rows, tokens) true on real ones

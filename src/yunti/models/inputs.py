@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from yunti.data.encode import Stream
+from yunti.models.blueprint import Reader
 from yunti.models.layers import (
     Batch,
     CategoryEmbedding,
@@ -17,7 +18,6 @@ from yunti.models.layers import (
     masked_max,
     masked_mean,
 )
-from yunti.models.network import Reader
 
 
 @final

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from yunti.data.encode import Encoder, Reading
 from yunti.errors import RungError
+from yunti.models.blueprint import Blueprint, Design, Reader
 from yunti.models.contract import Size
 from yunti.models.inputs import Pixels
 from yunti.models.layers import Batch
-from yunti.models.network import Blueprint, Design, Network, Reader
+from yunti.models.network import Network
 from yunti.models.rearrange import rearranged
 from yunti.models.recipe import Recipe
 from yunti.specs import Spec

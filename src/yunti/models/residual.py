@@ -7,9 +7,9 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from yunti.models.blueprint import Reader
 from yunti.models.inputs import TablePart
 from yunti.models.layers import Batch, Part
-from yunti.models.network import Reader
 
 
 @final

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from yunti.errors import RungError
+from yunti.models.blueprint import Turn
 from yunti.models.contract import Watch
-from yunti.models.network import Batch, Network, Turn
+from yunti.models.layers import Batch
+from yunti.models.network import Network
 from yunti.models.objective import Target
 from yunti.seeds import seed_for
 from yunti.training.average import Average

@@ -17,9 +17,9 @@ from yunti.words import say
 if TYPE_CHECKING:
     from torch import nn
 
+    from yunti.models.blueprint import Design, Reader
     from yunti.models.causal import Learns
     from yunti.models.causal_texts import BaseTexts
-    from yunti.models.network import Design, Reader
 
 _WRITES = ("ForCausalLM", "LMHeadModel")  # how `transformers` ends the names of models that write
 _USUAL_WIDTH, _USUAL_RATE, _LEAST_RATE, _MOST_RATE = 768, 4e-5, 1e-5, 5e-4
@@ -69,10 +69,11 @@ def build_on(
         design: derives rank and recipe.
         learns: adapters, or all weights.
     """
+    from yunti.models.blueprint import Blueprint
     from yunti.models.causal import fold
     from yunti.models.causal_texts import BaseTexts
     from yunti.models.language import Documents, NextToken
-    from yunti.models.network import Blueprint, Network
+    from yunti.models.network import Network
 
     def reader(spec: Spec) -> BaseTexts:
         return BaseTexts(spec, learns)

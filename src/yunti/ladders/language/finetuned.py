@@ -21,7 +21,7 @@ from yunti.specs import Spec
 from yunti.words import say
 
 if TYPE_CHECKING:
-    from yunti.models.network import Design, Reader
+    from yunti.models.blueprint import Design, Reader
 
 
 def build(spec: Spec, size: Size) -> Model:
@@ -31,8 +31,8 @@ def build(spec: Spec, size: Size) -> Model:
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:
     """Derive the recipe."""
+    from yunti.models.blueprint import Design
     from yunti.models.causal_texts import LONGEST_WINDOW
-    from yunti.models.network import Design
 
     context = base_of(reader).context
     recipe = Recipe(

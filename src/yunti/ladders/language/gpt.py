@@ -24,7 +24,7 @@ from yunti.words import say
 if TYPE_CHECKING:
     from torch import nn
 
-    from yunti.models.network import Design, Reader
+    from yunti.models.blueprint import Design, Reader
 
 _DEPTH = 4
 
@@ -38,8 +38,8 @@ def design(spec: Spec, reader: Reader, size: Size) -> Design:
     """Derive everything from the depth, the one dial."""
     from dataclasses import asdict
 
+    from yunti.models.blueprint import Design
     from yunti.models.decoder_size import derive
-    from yunti.models.network import Design
 
     tokens, context = tokens_of(spec), context_for(spec)
     derived = derive(max(1, round(_DEPTH * size.dial)), coder_of(reader).size, tokens)

@@ -21,7 +21,7 @@ from yunti.specs import Spec
 from yunti.words import say
 
 if TYPE_CHECKING:
-    from yunti.models.network import Design, Reader
+    from yunti.models.blueprint import Design, Reader
 
 _FASTER = 10.0  # times the rate at which all weights would learn
 _SMALL, _LARGE, _MANY = 16, 64, 2e6
@@ -34,8 +34,8 @@ def build(spec: Spec, size: Size) -> Model:
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:
     """Derive the rank and the recipe."""
+    from yunti.models.blueprint import Design
     from yunti.models.causal_texts import LONGEST_WINDOW
-    from yunti.models.network import Design
 
     context, tokens = base_of(reader).context, tokens_in(spec)
     recipe = Recipe(

@@ -27,7 +27,7 @@ from yunti.words import say
 if TYPE_CHECKING:
     from torch import nn
 
-    from yunti.models.network import Design, Reader
+    from yunti.models.blueprint import Design, Reader
 
 _LAYERS = 2
 _USUAL = (1e6, 256)  # tokens, and units that suit them
@@ -42,8 +42,8 @@ def build(spec: Spec, size: Size) -> Model:
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:
     """Derive the units from the tokens there are: four times the weights for sixteen times the text."""
+    from yunti.models.blueprint import Design
     from yunti.models.lstm_language import LstmShape
-    from yunti.models.network import Design
 
     tokens, vocabulary, context = tokens_of(spec), coder_of(reader).size, context_for(spec)
     suited = np.clip(_USUAL[1] * (tokens / _USUAL[0]) ** 0.25, _NARROWEST, _WIDEST)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from yunti.data.tokenisers import TextCoder
-    from yunti.models.network import Design, Reader
+    from yunti.models.blueprint import Design, Reader
     from yunti.models.token_module import TokenModule
 
 _CONTEXT, _OF_CHATS = 128, 512  # tokens of a window; not by the size, so that windows stay while the dial is turned
@@ -35,8 +35,9 @@ def packed_network(name: str, design: Derive, assemble: Assemble, spec: Spec, si
         spec: one column of texts.
         size: the dial.
     """
+    from yunti.models.blueprint import Blueprint
     from yunti.models.language import Documents, NextToken, TextReader
-    from yunti.models.network import Blueprint, Network
+    from yunti.models.network import Network
 
     return Network(spec, Blueprint(name, TextReader, design, assemble, objective=NextToken, packing=Documents()), size)
 

@@ -16,7 +16,8 @@ from yunti.words import say
 if TYPE_CHECKING:
     from torch import nn
 
-    from yunti.models.network import Design, Network, Reader
+    from yunti.models.blueprint import Design, Reader
+    from yunti.models.network import Network
     from yunti.models.pretrained.tuned import TunedReader
 
 _NONE_THERE: Mapping[Kind, str] = {"text": "unfit.texts", "image": "unfit.images", "audio": "unfit.sounds"}
@@ -51,7 +52,8 @@ def build_on(name: str, spec: Spec, size: Size, design: Callable[[Spec, Reader, 
         rank: whether the base learns through adapters, whose rank stands in the shape, and keeps its own weights.
     """
     from yunti.data.encode import Reading
-    from yunti.models.network import Blueprint, Network
+    from yunti.models.blueprint import Blueprint
+    from yunti.models.network import Network
     from yunti.models.pretrained.tuned import TunedReader, fold
 
     def reader(spec: Spec) -> TunedReader:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from yunti.data.encode import Stream
-    from yunti.models.network import Design, Reader
+    from yunti.models.blueprint import Design, Reader
 
 
 def unfit_for(spec: Spec) -> str | None:
@@ -37,7 +37,8 @@ def unfit_for(spec: Spec) -> str | None:
 def build(spec: Spec, size: Size) -> Model:
     """Make the untrained network."""
     from yunti.data.encode import Encoder, Reading
-    from yunti.models.network import Blueprint, Network
+    from yunti.models.blueprint import Blueprint
+    from yunti.models.network import Network
 
     def reader(spec: Spec) -> Encoder:
         return Encoder(spec.columns, Reading())
@@ -47,7 +48,7 @@ def build(spec: Spec, size: Size) -> Model:
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:
     """Derive widths and recipe from rows, columns and the dial."""
-    from yunti.models.network import Design
+    from yunti.models.blueprint import Design
 
     has_text = bool(spec.of_kind("text"))
     muon = spec.rows >= MUON_ROWS and not has_text

@@ -20,7 +20,7 @@ from yunti.specs import Spec
 from yunti.words import say
 
 if TYPE_CHECKING:
-    from yunti.models.network import Design, Reader
+    from yunti.models.blueprint import Design, Reader
 
 
 def build(spec: Spec, size: Size) -> Model:
@@ -30,7 +30,7 @@ def build(spec: Spec, size: Size) -> Model:
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:
     """Derive the head and the recipe."""
-    from yunti.models.network import Design
+    from yunti.models.blueprint import Design
     from yunti.models.pretrained.tuned import TunedReader
 
     assert isinstance(reader, TunedReader)

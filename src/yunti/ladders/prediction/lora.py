@@ -24,7 +24,7 @@ from yunti.specs import Spec
 from yunti.words import say
 
 if TYPE_CHECKING:
-    from yunti.models.network import Design, Reader
+    from yunti.models.blueprint import Design, Reader
 
 RANKS = (16, 32, 64)
 _BITS_A_PARAMETER = 2.0  # what a weight can hold (Allen-Zhu and Li, 2024, arXiv 2404.05405)
@@ -48,8 +48,8 @@ def build(spec: Spec, size: Size) -> Model:
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:
     """Derive rank, head and recipe."""
+    from yunti.models.blueprint import Design
     from yunti.models.lora import linear_sizes
-    from yunti.models.network import Design
     from yunti.models.pretrained.tuned import TunedReader
 
     assert isinstance(reader, TunedReader)

@@ -15,7 +15,7 @@ from yunti.words import say
 if TYPE_CHECKING:
     from torch import nn
 
-    from yunti.models.network import Design, Reader
+    from yunti.models.blueprint import Design, Reader
 
 
 def unfit_for(spec: Spec) -> str | None:
@@ -26,7 +26,8 @@ def unfit_for(spec: Spec) -> str | None:
 def build(spec: Spec, size: Size) -> Model:
     """Make the untrained network."""
     from yunti.data.encode import Encoder, Reading
-    from yunti.models.network import Blueprint, Network
+    from yunti.models.blueprint import Blueprint
+    from yunti.models.network import Network
 
     def reader(spec: Spec) -> Encoder:
         return Encoder(spec.columns, Reading(side=32, tokens=200))
@@ -36,7 +37,7 @@ def build(spec: Spec, size: Size) -> Model:
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:
     """Derive widths and recipe from rows, columns and the dial."""
-    from yunti.models.network import Design
+    from yunti.models.blueprint import Design
 
     table_only = not reader.streams
     width = rounded(size.dial * (192 if spec.rows < 20_000 else 256))

@@ -16,13 +16,14 @@ from yunti.words import say
 if TYPE_CHECKING:
     from torch import nn
 
-    from yunti.models.network import Design, Reader
+    from yunti.models.blueprint import Design, Reader
 
 
 def build(spec: Spec, size: Size) -> Model:
     """Make the untrained network; the pretrained model is loaded when training or restoring begins."""
     from yunti.data.encode import Reading
-    from yunti.models.network import Blueprint, Network
+    from yunti.models.blueprint import Blueprint
+    from yunti.models.network import Network
     from yunti.models.pretrained.frozen import PretrainedReader
 
     def reader(spec: Spec) -> PretrainedReader:
@@ -37,7 +38,7 @@ def build(spec: Spec, size: Size) -> Model:
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:
     """Derive the width of the head and the recipe."""
-    from yunti.models.network import Design
+    from yunti.models.blueprint import Design
     from yunti.models.pretrained.frozen import PretrainedReader
 
     assert isinstance(reader, PretrainedReader)

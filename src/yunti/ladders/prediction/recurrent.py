@@ -23,7 +23,7 @@ from yunti.words import say
 if TYPE_CHECKING:
     from torch import nn
 
-    from yunti.models.network import Design, Reader
+    from yunti.models.blueprint import Design, Reader
 
 _STEPS = 128  # a layer takes its steps one after the other: longer rows are folded or cut
 
@@ -36,7 +36,8 @@ def unfit_for(spec: Spec) -> str | None:
 def build(spec: Spec, size: Size) -> Model:
     """Make the untrained network."""
     from yunti.data.encode import Encoder, Reading
-    from yunti.models.network import Blueprint, Network
+    from yunti.models.blueprint import Blueprint
+    from yunti.models.network import Network
 
     def reader(spec: Spec) -> Encoder:
         return Encoder(spec.columns, Reading(tokens=_STEPS, side=48))
@@ -46,7 +47,7 @@ def build(spec: Spec, size: Size) -> Model:
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:
     """Derive widths and recipe from rows, columns and the dial."""
-    from yunti.models.network import Design
+    from yunti.models.blueprint import Design
 
     has_text = bool(spec.of_kind("text"))
     recipe = Recipe(

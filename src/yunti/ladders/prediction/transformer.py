@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from yunti.data.encode import Stream
-    from yunti.models.network import Design, Reader
+    from yunti.models.blueprint import Design, Reader
 
 _TOKENS = 64  # about as many tokens are made of a picture, a sound or a sequence
 _HEAD = 32  # width of an attention head
@@ -39,7 +39,8 @@ def unfit_for(spec: Spec) -> str | None:
 def build(spec: Spec, size: Size) -> Model:
     """Make the untrained network."""
     from yunti.data.encode import Encoder, Reading
-    from yunti.models.network import Blueprint, Network
+    from yunti.models.blueprint import Blueprint
+    from yunti.models.network import Network
 
     def reader(spec: Spec) -> Encoder:
         return Encoder(spec.columns, Reading(tokens=160))
@@ -49,7 +50,7 @@ def build(spec: Spec, size: Size) -> Model:
 
 def design(spec: Spec, reader: Reader, size: Size) -> Design:
     """Derive widths and recipe from rows, columns and the dial."""
-    from yunti.models.network import Design
+    from yunti.models.blueprint import Design
 
     table_only = not reader.streams
     muon = spec.rows >= MUON_ROWS and not table_only
