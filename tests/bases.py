@@ -115,6 +115,8 @@ def other_base(folder: Path, kind: str) -> Path:
             **SMALL,
         ),
         "siglip": lambda: transformers.SiglipVisionConfig(image_size=16, patch_size=4, **SMALL),
+        "beit": lambda: transformers.BeitConfig(image_size=16, patch_size=4, drop_path_rate=0.5, **SMALL),
+        "mobilenet": lambda: transformers.MobileNetV2Config(image_size=32, depth_multiplier=0.1),
         "grey": lambda: transformers.ViTConfig(image_size=16, patch_size=4, num_channels=1, **SMALL),
         "oblong": lambda: transformers.ViTConfig(image_size=[8, 16], patch_size=4, **SMALL),
         "many": lambda: transformers.ViTConfig(image_size=16, patch_size=4, num_channels=5, **SMALL),

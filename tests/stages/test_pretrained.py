@@ -252,8 +252,15 @@ def test_pictures_of_other_channels_are_one_sentence(tmp_path):
         open_base(str(bases.other_base(tmp_path, "many")))
 
 
-def test_no_layer_is_left_out_at_random(tmp_path):
-    network = prepared(finetuned.RUNG, bases.other_base(tmp_path, "swin"), "image")
+def test_a_model_that_does_not_tell_its_width_is_one_sentence(tmp_path):
+    folder = bases.other_base(tmp_path, "mobilenet")
+    with pytest.raises(RungError, match="must tell how wide its vectors are, but it has no hidden_size"):
+        prepared(pretrained.RUNG, folder, "image")
+
+
+@pytest.mark.parametrize("name", ["swin", "beit"])
+def test_no_layer_is_left_out_at_random(name, tmp_path):
+    network = prepared(finetuned.RUNG, bases.other_base(tmp_path, name), "image")
     base = network.module.parts[-1].base
     assert not any(type(each).__name__.endswith("DropPath") and each.drop_prob for each in base.modules())
     batch = network.batch(network.encode(bases.pictures(20).table), np.arange(20))

@@ -77,7 +77,7 @@ def kind_of(folder: Path) -> BaseKind:
         raise ValueError("config.json holds no JSON object")
     if any(mark in config for mark in _SOUND):
         return "audio"
-    if "vocab_size" in config:
+    if "vocab_size" in config and "image_size" not in config:  # BEiT counts the words that it was taught pictures by
         return "text"
     if "num_channels" in config or "image_size" in config:
         return "image"

@@ -91,10 +91,17 @@ class Base:
 
     @property
     def width(self) -> int:
-        """Numbers of a row's vector."""
+        """Numbers of a row's vector.
+
+        Raises:
+            RungError: its configuration does not tell.
+        """
         config: Any = self.skeleton.config
-        sizes = getattr(config, "hidden_sizes", None)
-        return int(sizes[-1] if sizes else config.hidden_size)
+        sizes = getattr(config, "hidden_sizes", None) or [getattr(config, "hidden_size", None)]
+        if sizes[-1] is None:
+            must, got = "its configuration must tell how wide its vectors are", "it has no hidden_size"
+            raise RungError(f"--pretrained {self.place}", must, got, "give another model")
+        return int(sizes[-1])
 
     @property
     def parameters(self) -> int:

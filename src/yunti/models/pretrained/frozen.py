@@ -72,7 +72,7 @@ class Features:
 
     def _read(self, rows: Column, rate: int) -> NDArray[np.float32]:
         if self._model is None:
-            self._model = self.base.load().to(self._device)
+            self._model = self.base.load().requires_grad_(False).to(self._device)
         values, mask = self.base.intake.encode(rows, rate), None
         if isinstance(values, Ragged):
             values, mask = pad(values, np.arange(len(values)))
