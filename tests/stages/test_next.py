@@ -150,11 +150,11 @@ def trained(*scores, half=0.01, steps=800, **plan):
 def test_shorter_trainings_tell_what_twice_the_steps_bring(slope):
     errors = [0.3 * part**slope for part in (8, 4, 1)]
     if max(errors) <= 1:
-        seen = change_with_steps(trained(*(1 - error for error in errors)), metric_named("accuracy"), 2)
+        seen = change_with_steps(trained(*(1 - error for error in errors)), metric_named("accuracy"))
         assert seen.low < 2**-slope < seen.high
         assert seen.median == pytest.approx(2**-slope, rel=0.1)
     losses = tuple(5 * error for error in errors)
-    seen = change_with_steps(trained(*losses), metric_named("bits_per_byte"), 2)
+    seen = change_with_steps(trained(*losses), metric_named("bits_per_byte"))
     assert seen.low <= 2**-slope <= seen.high
     assert seen.median == pytest.approx(2**-slope, rel=0.1)
 

@@ -167,11 +167,11 @@ def test_a_network_that_was_cut_short_is_trained_over_fewer_steps_in_the_time_le
     monkeypatch.setattr(State, "draw_curve", lambda *_: None)  # which would take of the time left
     climb = yunti.climb("sample:digits", budget=90, rungs="constant,mlp", out=tmp_path / "run", refit=False)
     record = climb.record.rung("mlp")
-    eighth, quarter = record.shorter
+    less, more = record.shorter
     taken = record.plan["steps_taken"]
-    assert (eighth.steps, quarter.steps) == (taken // 8, taken // 4)
-    assert 0.5 < eighth.score <= quarter.score + 0.02
-    assert eighth.seconds < record.cost.train_seconds
+    assert (less.steps, more.steps) in ((taken // 4, taken // 2), (taken // 8, taken // 4))  # as the time allows
+    assert 0.5 < less.score <= more.score + 0.02
+    assert less.seconds < record.cost.train_seconds
     step = next(step for step in climb.verdict.next if step.kind == "longer")
     assert step.basis == "curve"
     again = yunti.resume(tmp_path / "run")

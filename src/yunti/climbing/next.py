@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, final
 
-from yunti.climbing.forecast.chances import Likely, chance_below, expected_gain, widened
+from yunti.climbing.forecast.chances import Likely, chance_below, expected_gain, pooled, widened
 from yunti.climbing.forecast.curve import WORSENS, Forecast, growth
 from yunti.climbing.forecast.outlook import LEAST_CHANCE, as_curve, as_forecast, curve_kind
 from yunti.climbing.forecast.prior import least_error, prior
@@ -138,25 +138,25 @@ def _longer(standing: Standing) -> Iterator[NextStep]:
     if best is None:
         return
     assert best.cost is not None
-    seen = change_with_steps(best, standing.metric, 2)
+    seen, error = change_with_steps(best, standing.metric), standing.error_of(best)
     if seen is not None and seen.refused == WORSENS:
         return
-    known = seen is not None and not seen.refused
-    factor, error = seen if seen and known else _TWICE_AS_LONG, standing.error_of(best)
+    curved = seen is not None and not seen.refused
+    factor = pooled(seen, _TWICE_AS_LONG) if seen is not None and curved else _TWICE_AS_LONG
     change = _relative(Forecast(error * factor.median, error * factor.low, error * factor.high), standing)
     step = _step(say("next.longer", rung=best.name), "longer", change, standing)
-    step = replace(step, cost_seconds=2 * best.cost.train_seconds, rung=best.name, basis="curve" if known else "prior")
+    step = replace(step, cost_seconds=2 * best.cost.train_seconds, rung=best.name, basis="curve" if curved else "prior")
     yield replace(step, worth_it=_worth_it(step, change, standing))
 
 
-def change_with_steps(rung: RungRecord, metric: Metric, times: float) -> Forecast | None:
-    """Forecast by what factor a network's error changes with so many times its steps; None without shorter ones."""
+def change_with_steps(rung: RungRecord, metric: Metric) -> Forecast | None:
+    """Forecast by what factor a network's error changes with twice its steps; None without shorter trainings."""
     if rung.score is None or not rung.shorter:
         return None
     taken = int(rung.plan["steps_taken"])
     whole = Point(rung.shorter[-1].rows, rung.score.valid, rung.score.stderr, 0.0, 0, steps=taken)
     steps, errors, doubts, _ = as_curve(metric, [*rung.shorter, whole])
-    return growth(steps, errors, times * taken, stderr=doubts, kind=curve_kind(metric))
+    return growth(steps, errors, 2 * taken, stderr=doubts, kind=curve_kind(metric))
 
 
 def best_cut_short(trained: Sequence[RungRecord], metric: Metric) -> RungRecord | None:
