@@ -127,7 +127,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Point:
-    """A rung trained on some of the training rows: a point of its learning curve.
+    """A rung trained on some of the training rows: a point of its learning curve; or over fewer steps.
 
     Args:
         rows: that it learned from.
@@ -135,8 +135,8 @@ class Point:
         stderr: its standard error.
         seconds: that the training took, the start of a process left out.
         peak_memory_bytes: of the process up to then.
-        start_seconds: of its seconds, those before it first reported that it learns: reading, the first step,
-            compilation.
+        start_seconds: of its seconds, those before it first reported that it learns: reading, first step, compilation.
+        steps: that it took, of a point of a compute curve.
     """
 
     rows: int
@@ -145,6 +145,7 @@ class Point:
     seconds: float
     peak_memory_bytes: int
     start_seconds: float = 0.0
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -204,8 +205,8 @@ class RungRecord:
     """One rung of the climb: trained, or why not.
 
     `plan` holds what was derived for it (width, depth, epochs, learning rate, ...) with the reasons; `scores` every
-    metric of the task on the validation rows; `curve` its scores on growing parts of the training rows, if they were
-    measured.
+    metric of the task on the validation rows; `curve` its scores on growing parts of the training rows, and `shorter`
+    those of shorter trainings, if they were measured.
     """
 
     name: str
@@ -219,6 +220,7 @@ class RungRecord:
     scores: dict[str, float] = field(default_factory=dict)
     plan: dict[str, Any] = field(default_factory=dict)
     curve: tuple[Point, ...] = ()
+    shorter: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -241,12 +243,11 @@ class NextStep:
         high: its upper end.
         cost_seconds: seconds of training that it takes; None where only the user knows what it costs.
         worth_it: whether it is worth its cost; None where nobody here can say.
-        kind: climb a rung that was left out, get more data, train longer, give a pretrained model,
-            or stop.
+        kind: climb a rung that was left out, get more data, train longer, give a pretrained model, or stop.
         rung: the rung concerned.
         rows: training rows there would be.
         chance: probability that the gain counts: that it is more than the standard error of the score.
-        basis: what the numbers come from: pilots, the learning curve, the ladder's prior on other data, or nothing.
+        basis: what the numbers come from: pilots, a curve over rows or steps, the prior on other data, or nothing.
     """
 
     action: str

@@ -11,7 +11,7 @@ from yunti.climbing.forecast.alike import SIBLINGS, factors_on_tables
 from yunti.climbing.forecast.prior import prior
 from yunti.climbing.forecast.worth import FREE, parse_worth
 from yunti.climbing.limit import limit, noise_floor, strong_rungs
-from yunti.climbing.next import Standing, change_with_rows, next_steps
+from yunti.climbing.next import Standing, change_with_rows, change_with_steps, next_steps
 from yunti.data.doctor.duplicates import repeats
 from yunti.ladders.prediction import LADDER
 from yunti.records import Cost, ForecastRecord, Point, RepeatsRecord, RungRecord, Score
@@ -133,6 +133,46 @@ def test_a_rung_that_was_cut_short_may_be_trained_longer():
     assert step.cost_seconds == 20
     assert step.basis == "prior"
     assert step.rung == "mlp"
+
+
+def trained(*scores, half=0.01, steps=800, **plan):
+    """A network that was cut short, with its scores after an eighth, a quarter and all of its steps."""
+    shorter = tuple(
+        Point(8000, score, half / 1.96, 1.0, 2**28, steps=steps // part)
+        for part, score in zip((8, 4), scores, strict=False)
+    )
+    return rung(
+        "mlp", scores[-1], half, shorter=shorter, plan={"shortened": "half of it", "steps_taken": steps, **plan}
+    )
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.1, 0.3, 0.6])
+def test_shorter_trainings_tell_what_twice_the_steps_bring(slope):
+    errors = [0.3 * part**slope for part in (8, 4, 1)]
+    if max(errors) <= 1:
+        seen = change_with_steps(trained(*(1 - error for error in errors)), metric_named("accuracy"))
+        assert seen.low < 2**-slope < seen.high
+        assert seen.median == pytest.approx(2**-slope, rel=0.1)
+    losses = tuple(5 * error for error in errors)
+    seen = change_with_steps(trained(*losses), metric_named("bits_per_byte"))
+    assert seen.low <= 2**-slope <= seen.high
+    assert seen.median == pytest.approx(2**-slope, rel=0.1)
+
+
+def test_a_compute_curve_takes_the_place_of_the_prior():
+    steep, flat = trained(0.6, 0.7, 0.84), trained(0.838, 0.839, 0.84, half=0.06)
+    for cut, worth_it in ((steep, True), (flat, False)):
+        step = next(step for step in next_steps(standing(cut)) if step.kind == "longer")
+        assert step.basis == "curve"
+        assert step.low < step.gain < step.high
+        assert step.worth_it is worth_it
+    few = replace(steep, shorter=steep.shorter[:1])
+    assert next(step for step in next_steps(standing(few)) if step.kind == "longer").basis == "prior"
+
+
+def test_nobody_is_asked_to_train_longer_what_gets_worse_or_has_ended():
+    for cut in (trained(0.9, 0.87, 0.8, half=0.002), trained(0.6, 0.7, 0.84, ended="nothing better came")):
+        assert not any(step.kind == "longer" for step in next_steps(standing(cut)))
 
 
 def answers(*rows):

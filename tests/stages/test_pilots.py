@@ -9,8 +9,10 @@ import pytest
 
 import yunti
 from yunti.climbing import ascent
+from yunti.climbing import next as next_
 from yunti.climbing.ascent import Ascent
 from yunti.climbing.forecast import outlook
+from yunti.climbing.state import State
 from yunti.errors import OptionError
 
 
@@ -158,3 +160,19 @@ def test_a_report_that_a_kill_prevented_is_written_when_the_climb_is_resumed(tmp
     (out / "report.html").unlink()
     yunti.resume(out)
     assert (out / "report.html").is_file()
+
+
+def test_a_network_that_was_cut_short_is_trained_over_fewer_steps_in_the_time_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(next_, "cut_short", lambda rung: rung.name == "mlp")  # whatever the machine's pace
+    monkeypatch.setattr(State, "draw_curve", lambda *_: None)  # which would take of the time left
+    climb = yunti.climb("sample:digits", budget=90, rungs="constant,mlp", out=tmp_path / "run", refit=False)
+    record = climb.record.rung("mlp")
+    less, more = record.shorter
+    taken = record.plan["steps_taken"]
+    assert (less.steps, more.steps) in ((taken // 4, taken // 2), (taken // 8, taken // 4))  # as the time allows
+    assert 0.5 < less.score <= more.score + 0.02
+    assert less.seconds < record.cost.train_seconds
+    step = next(step for step in climb.verdict.next if step.kind == "longer")
+    assert step.basis == "curve"
+    again = yunti.resume(tmp_path / "run")
+    assert again.record.rung("mlp").shorter == record.shorter

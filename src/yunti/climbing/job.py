@@ -42,9 +42,9 @@ class Job:
         members: for a rung that combines others: the trained ones; or its members that are to be trained anew.
         settings: what was set by hand for the rung.
         token: tells the starts of a group of processes apart.
-        act: train the rung; train it on parts of the rows, before that or after it; train the chosen one anew on
-            training and validation rows; or open the test rows for it.
-        parts: numbers of rows to train on, growing.
+        act: train the rung; train it on parts of the rows, before that or after it, or over fewer steps; train the
+            chosen one anew on training and validation rows; or open the test rows for it.
+        parts: numbers of rows to train on, or of steps to train over, growing.
         whole_seconds: of all rows, of which every part gets its share.
     """
 

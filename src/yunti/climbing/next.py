@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, final
 
-from yunti.climbing.forecast.chances import Likely, chance_below, expected_gain, widened
-from yunti.climbing.forecast.curve import Forecast, growth
+from yunti.climbing.forecast.chances import Likely, chance_below, expected_gain, pooled, widened
+from yunti.climbing.forecast.curve import WORSENS, Forecast, growth
 from yunti.climbing.forecast.outlook import LEAST_CHANCE, as_curve, as_forecast, curve_kind
 from yunti.climbing.forecast.prior import least_error, prior
 from yunti.climbing.forecast.worth import Worth
 from yunti.ladders.rung import Rung
-from yunti.records import NextStep, RungRecord
+from yunti.records import NextStep, Point, RungRecord
 from yunti.specs import Kind, Spec
 from yunti.tasks.metrics import Metric
 from yunti.words import say
@@ -22,7 +23,7 @@ _MORE: Final = ((2, "next.twice"), (4, "next.four times"))
 _NEARLY_ALL: Final = 0.9
 _OTHER_CURVE: Final = 1.3  # the interval is so much wider where the curve is that of a member of the chosen ensemble
 _MOST_RUNGS: Final = 3
-_TWICE_AS_LONG: Final = (0.7, 0.9, 1.03)  # by what factor the error of a rung that was cut short changes (the prior)
+_TWICE_AS_LONG: Final = Forecast(0.9, 0.7, 1.03)  # by what factor the error of a rung cut short changes (the prior)
 _READ_BY_PRETRAINED: Final[tuple[Kind, ...]] = ("text", "image")
 
 
@@ -133,22 +134,43 @@ def _rungs(standing: Standing) -> Iterator[NextStep]:
 
 def _longer(standing: Standing) -> Iterator[NextStep]:
     """The best rung that was cut short, with twice the time."""
-    cut = [each for each in standing.trained if each.cost and "weights" not in each.plan and cut_short(each)]
-    if not cut:
+    best = best_cut_short(standing.trained, standing.metric)
+    if best is None:
         return
-    best = min(cut, key=standing.error_of)
     assert best.cost is not None
-    error = standing.error_of(best)
-    low, median, high = (error * factor for factor in _TWICE_AS_LONG)
-    change = _relative(Forecast(median, low, high), standing)
+    seen, error = change_with_steps(best, standing.metric), standing.error_of(best)
+    if seen is not None and seen.refused == WORSENS:
+        return
+    curved = seen is not None and not seen.refused
+    factor = pooled(seen, _TWICE_AS_LONG) if seen is not None and curved else _TWICE_AS_LONG
+    change = _relative(Forecast(error * factor.median, error * factor.low, error * factor.high), standing)
     step = _step(say("next.longer", rung=best.name), "longer", change, standing)
-    step = replace(step, cost_seconds=2 * best.cost.train_seconds, rung=best.name, basis="prior")
+    step = replace(step, cost_seconds=2 * best.cost.train_seconds, rung=best.name, basis="curve" if curved else "prior")
     yield replace(step, worth_it=_worth_it(step, change, standing))
 
 
+def change_with_steps(rung: RungRecord, metric: Metric) -> Forecast | None:
+    """Forecast by what factor a network's error changes with twice its steps; None without shorter trainings."""
+    if rung.score is None or not rung.shorter:
+        return None
+    taken = int(rung.plan["steps_taken"])
+    whole = Point(rung.shorter[-1].rows, rung.score.valid, rung.score.stderr, 0.0, 0, steps=taken)
+    steps, errors, doubts, _ = as_curve(metric, [*rung.shorter, whole])
+    return growth(steps, errors, 2 * taken, stderr=doubts, kind=curve_kind(metric))
+
+
+def best_cut_short(trained: Sequence[RungRecord], metric: Metric) -> RungRecord | None:
+    """Return the best single rung that was cut short."""
+    cut = [each for each in trained if each.cost and "weights" not in each.plan and cut_short(each)]
+    return min(cut, key=lambda each: metric.as_error(each.score.valid) if each.score else math.inf, default=None)
+
+
 def cut_short(rung: RungRecord) -> bool:
-    """Say whether a rung was planned smaller for want of time, or ended before it was through."""
-    return bool(rung.plan.get("shortened") or rung.plan.get("stopped"))
+    """Say whether a rung was planned smaller for want of time, or ended before it was through.
+
+    Not one that ended because nothing better came: more time would bring it nothing.
+    """
+    return "ended" not in rung.plan and bool(rung.plan.get("shortened") or rung.plan.get("stopped"))
 
 
 def _pretrained(standing: Standing) -> Iterator[NextStep]:
@@ -193,6 +215,6 @@ def _worth_it(step: NextStep, change: Forecast | Likely, standing: Standing) -> 
     price = standing.worth.needed(step.cost_seconds)
     if price is not None:
         return standing.error * expected_gain(change, 1.0) > price
-    if step.basis == "pilots":
+    if step.basis in ("pilots", "curve"):
         return _likely(step)
     return None if _likely(step) else False

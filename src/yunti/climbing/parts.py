@@ -1,11 +1,12 @@
-"""In a rung's process: training on growing parts of the rows, which gives the points of a learning curve."""
+"""In a rung's process: training on parts of the rows, or over fewer steps, which gives the points of a curve."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from yunti.climbing.budget import UNBOUNDED_SECONDS, Part, part_seconds
 from yunti.climbing.job import Job, Send, check, scored
@@ -68,6 +69,53 @@ def train_on_parts(job: Job, send: Send) -> None:
             seen = replace(seen, cheap=True)  # it is trained at once
             break
     run.save_points(rung.name, replace(seen, complete=True), kind)
+
+
+def train_shorter(job: Job, send: Send) -> None:
+    """Train a network over fewer steps than it took, on the same rows, and leave the points of its compute curve.
+
+    Every training has the whole schedule: of a single one the scores before its end are no points, because the falling
+    learning rate brings much of what a score is. One that did not have its steps leaves no point.
+    """
+    run = RunFolder(Path(job.folder))
+    dataset, rung = open_dataset(run.prepared), find_rung(job.task.name, job.rung)
+    record = run.rung_record(rung.name)
+    assert record is not None
+    send({"fraction": 0.0})
+    watch, seen = job.watch(send, job.seconds), Points()
+    for place, steps in enumerate(job.parts):
+        began = time.monotonic()
+        done, then = (sum(job.parts[:end]) / sum(job.parts) for end in (place, place + 1))
+        settings = settings_from([*job.settings.items(), ("training.epochs", epochs_of(record.plan, steps))])
+        model = rung.build(job.spec(dataset), Size(settings.dial))
+        part = watch.part(done, then)
+        try:
+            train(model, dataset.train, dataset.valid, part, settings, None)
+        except RungError as error:
+            watch.say(say("climb.not shorter", steps=steps, error=error))
+            continue
+        if model.plan.get("shortened") or model.plan.get("stopped"):
+            continue
+        predictions = model.predict(dataset.valid.table)
+        check(predictions, rung)
+        found = scored(job, dataset, predictions)
+        took = round(time.monotonic() - began, 3)
+        point = Point(len(dataset.train), found.valid, found.stderr, took, peak_memory_bytes(), steps=steps)
+        seen = replace(seen, points=(*seen.points, point))
+        run.save_points(rung.name, seen, "shorter")
+    run.save_points(rung.name, replace(seen, complete=True), "shorter")
+
+
+def epochs_of(plan: Mapping[str, Any], steps: int) -> float:
+    """Return the epochs with which the recipe of a plan takes so many steps.
+
+    Example:
+        >>> epochs_of({"epochs": {"value": 12.0}, "steps": {"value": 400, "share": 0.25}}, 100)
+        0.75
+    """
+    epochs, planned = plan["epochs"], plan["steps"]
+    whole = float(epochs["value"] if isinstance(epochs, dict) else epochs)
+    return whole * float(planned["share"]) * steps / float(planned["value"])
 
 
 def _recipe_seconds(model: Model, rung: Rung, job: Job, dataset: Dataset, learning: float) -> float | None:

@@ -48,10 +48,10 @@ LOCK_SECONDS = 10.0  # a process that was killed may take some to be gone
 @final
 @dataclass(frozen=True)
 class Points:
-    """What `pilot.json` and `curve.json` hold: trainings on parts of the rows.
+    """What `pilot.json`, `curve.json` and `shorter.json` hold: trainings on parts of the rows, or over fewer steps.
 
     Args:
-        points: of the learning curve.
+        points: of the curve.
         recipe_seconds: that a network's whole recipe takes on all rows at the pace that was seen; None where unknown.
         row_bytes: of memory that each further training row takes.
         complete: whether all parts were trained; a process that was killed leaves it open.
@@ -191,12 +191,12 @@ class RunFolder:
         return from_json(RungRecord, path.read_text(), str(path)) if path.is_file() else None
 
     def points(self, rung: str, kind: Part = "pilot") -> Points:
-        """The trainings of a rung on parts of the rows: its pilots, or the curve drawn after it was trained."""
+        """The trainings of a rung on parts of the rows, before it was trained or after that, or over fewer steps."""
         path = self.outcome(rung) / f"{kind}.json"
         return from_json(Points, path.read_text(), str(path)) if path.is_file() else Points()
 
     def save_points(self, rung: str, points: Points, kind: Part = "pilot") -> None:
-        """Note trainings of a rung on parts of the rows."""
+        """Note trainings of a rung on parts of the rows, or over fewer steps."""
         write_atomic(self.outcome(rung) / f"{kind}.json", to_json(points))
 
     def forecast(self, rung: str) -> ForecastRecord | None:

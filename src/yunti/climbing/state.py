@@ -31,6 +31,9 @@ CURVE_PARTS = (16, 8, 4, 2)  # of the rows
 LEAST_CURVE_POINTS, LEAST_CURVE_ROWS = 3, 20
 CURVE_START_SECONDS, CURVE_MARGIN = 0.1, 1.2  # a training on a part of the rows, beside what its rows take
 LOOKS = 3.0  # at the validation rows, by a rung that learns: at the end, and while it does at a part of them
+SHORTER_PARTS = ((4, 2), (8, 4))  # of the steps that a network took, the better ones first
+LEAST_SHORTER_STEPS = 30
+SHORTER_START_SECONDS = 1.0  # of each shorter training: building and encoding
 GRACE_SECONDS = 15.0  # for a process that started slowly, as long as it costs the later rungs no more than a quarter
 
 
@@ -119,7 +122,7 @@ class State:
             reached = None if rung.score is None else rung.score.valid
             took = None if rung.cost is None else rung.cost.train_seconds
             rung = replace(rung, forecast=replace(forecast, outcome=reached, outcome_seconds=took))
-        rung = replace(rung, curve=self._curve(rung))
+        rung = self._drawn(rung)
         order = [each.name for each in ladder_for(self.record.task.name)]
         rungs = sorted((*self.record.rungs, rung), key=lambda each: order.index(each.name))
         self.save(rungs=tuple(rungs))
@@ -155,10 +158,39 @@ class State:
                 return
             rows = rows[:-1]
 
+    def draw_compute_curve(self, record: RungRecord, allowed: float) -> None:
+        """Train a network that was cut short over fewer steps too, if that fits the time.
+
+        Not one that was narrowed to fit the time, or left out texts: with more time it would be another network, or
+        learn from others.
+
+        Args:
+            record: the rung.
+            allowed: seconds.
+        """
+        plan, cost, rung = record.plan, record.cost, self.rung(record.name)
+        if cost is None or not (rung.needs_torch and rung.pilots) or self.request.full or "steps_taken" not in plan:
+            return
+        if isinstance(plan.get("dial"), dict) or "texts" in plan or self.run.points(rung.name, "shorter").complete:
+            return
+        start, taken = self.starts[True], int(plan["steps_taken"])
+        took = max(0.0, cost.train_seconds - start)
+        predicting = cost.predict_seconds_per_1000 * len(self.dataset.valid) / 1000 + SHORTER_START_SECONDS
+        for divisors in SHORTER_PARTS:
+            steps = [taken // divisor for divisor in divisors]
+            needed = start + CURVE_MARGIN * took * sum(steps) / taken + len(steps) * predicting
+            if steps[0] >= LEAST_SHORTER_STEPS and needed <= allowed:
+                self.work(rung, allowed, act="shorter", parts=steps)
+                self.redraw(rung.name)
+                return
+
     def redraw(self, name: str) -> None:
-        """Take into the record of a rung what was drawn of its learning curve since."""
-        rungs = [replace(each, curve=self._curve(each)) if each.name == name else each for each in self.record.rungs]
+        """Take into the record of a rung what was drawn of its curves since."""
+        rungs = [self._drawn(each) if each.name == name else each for each in self.record.rungs]
         self.save(rungs=tuple(rungs))
+
+    def _drawn(self, rung: RungRecord) -> RungRecord:
+        return replace(rung, curve=self._curve(rung), shorter=self.run.points(rung.name, "shorter").points)
 
     def _curve(self, rung: RungRecord) -> tuple[Point, ...]:
         """The learning curve of a rung: trainings on parts of the rows, and the whole one."""
@@ -192,7 +224,7 @@ class State:
             share: seconds that it may take.
             members: for a rung that combines others, or is trained anew: the others.
             act: what is to be done.
-            parts: numbers of training rows of the points of a learning curve.
+            parts: numbers of training rows, or of steps, of the points of a curve.
             whole_seconds: what all rows would get or got: each part gets its share of that.
         """
         job: dict[str, Any] = {
@@ -212,7 +244,7 @@ class State:
             "token": token_of(os.environ),
         }
         began = job["began"]
-        shown = rung.name if act in ("train", "pilot", "curve") else act
+        shown = rung.name if act in ("train", "pilot", "curve", "shorter") else act
         ready = 0.0
 
         def progress(fraction: float, numbers: dict[str, float]) -> None:

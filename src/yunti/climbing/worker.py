@@ -23,7 +23,7 @@ import numpy as np
 from yunti.bundle.format import About, save_bundle
 from yunti.climbing.copying import search_copies
 from yunti.climbing.job import Job, Send, check, scored
-from yunti.climbing.parts import train_on_parts
+from yunti.climbing.parts import train_on_parts, train_shorter
 from yunti.climbing.run import RunFolder
 from yunti.climbing.supervise import Act
 from yunti.data.dataset import Dataset, open_dataset
@@ -248,6 +248,7 @@ ACTS: dict[Act, Callable[[Job, Send], None]] = {
     "train": train_rung,
     "pilot": train_on_parts,
     "curve": train_on_parts,
+    "shorter": train_shorter,
     "copies": search_copies,
     "refit": refit_rung,
     "test": open_test,

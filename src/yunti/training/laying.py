@@ -260,7 +260,7 @@ def _note(network: Network, plan: Plan, again: Again | None) -> None:
     if width < 1:
         reason = say("dial.narrower", share=plan.first)
         network.note(dial={"value": dial, "reason": reason})
-    network.note(steps={"value": steps.total, "reason": steps.reason})
+    network.note(steps={"value": steps.total, "share": steps.share, "reason": steps.reason})
     if again is None and (steps.share < 1 or width < 1):
         network.note(shortened=shortened(steps, width))
 

@@ -98,6 +98,20 @@ def widened(seen: Forecast, by: float) -> Forecast:
     return replace(seen, low=low, high=high)
 
 
+def pooled(one: Forecast, other: Forecast) -> Forecast:
+    """Return what two independent forecasts of the same say together: logarithms weighed by their precision.
+
+    Example:
+        >>> both = pooled(Forecast(0.9, 0.8, 1.0125), Forecast(0.8, 0.7111, 0.9))
+        >>> f"{both.median:.2f} ({both.low:.2f} to {both.high:.2f})"
+        '0.85 (0.78 to 0.92)'
+    """
+    weights = [max(1e-9, math.log(each.high / each.low)) ** -2 for each in (one, other)]
+    centre = float(np.average([math.log(one.median), math.log(other.median)], weights=weights))
+    half = 0.5 * sum(weights) ** -0.5
+    return Forecast(math.exp(centre), math.exp(centre - half), math.exp(centre + half))
+
+
 def corrected(seen: Forecast, earlier: Sequence[tuple[Forecast, float]]) -> Forecast:
     """Correct a forecast by how earlier ones of the same climb were missed.
 

@@ -5,6 +5,7 @@ CLIMBING = {
     "climb.goes on": "已中断；用 `yunti train --resume {folder}` 继续",
     "climb.too few to combine": "至少需要两个已训练的梯级",
     "climb.no time": "分到的时间只有 {share} 秒，少于能学到东西所需的 {needed} 秒",
+    "climb.not shorter": "无法缩短到 {steps} 步训练：{error}",
     "climb.no pilot": "无法在 {rows} 行上试训：{error}",
     "climb.no report": "报告未能写成：{what}；可用 `yunti report {folder}` 再试",
     "climb.no better": "没有任何加权平均优于单独的 {rung}",

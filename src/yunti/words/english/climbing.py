@@ -6,6 +6,7 @@ CLIMBING = {
     "climb.too few to combine": "it needs at least two trained rungs",
     "climb.no time": "its share of the budget, {share:.1f} s, is under the {needed:.0f} s with which it can learn "
     "something",
+    "climb.not shorter": "no shorter training over {steps:,} steps: {error}",
     "climb.no pilot": "no pilot on {rows:,} rows: {error}",
     "climb.no report": "the report could not be written: {what}; `yunti report {folder}` tries again",
     "climb.no better": "no average does better than {rung} alone",
