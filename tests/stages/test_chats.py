@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import yunti
 from yunti.cli.app import run
+from yunti.cli.screen import result_lines
 from yunti.data.chats.reading import as_chats, find_chats
 from yunti.data.chats.template import JinjaTemplate, Marks, restore_template
 from yunti.data.chats.turns import ROLES, Turn, answer_lengths, turns_of, written
@@ -339,6 +340,9 @@ def test_a_climb_on_conversations_ends_in_a_bundle_that_chats(tmp_path, capsys, 
     bundle = climb.best
     assert "special tokens" in bundle.card
     path = str(bundle.path)
+    screen = "\n".join(line.plain for line in result_lines(climb.record, climb.folder, 300))
+    assert f"yunti chat {path}" in screen
+    assert "yunti generate" not in screen
     assert run(["chat", path, "--prompt", "what is 1 and 2?", "--temperature", "0", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     asked = [{"role": "user", "content": "what is 1 and 2?"}]

@@ -243,6 +243,8 @@ def _next_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text]
 
 def _use(record: ClimbRecord, bundle: str) -> str:
     """Return the command that most people want next."""
+    if any(column.parsing.get("chat", False) for column in record.data.columns):
+        return f"yunti chat {bundle}"
     if record.task.name == "language":
         return f'yunti generate {bundle} --prompt "…"'
     return f"yunti predict {bundle} {_new_source(record.data.source)} -o out.csv"
