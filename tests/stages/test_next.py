@@ -11,7 +11,7 @@ from yunti.climbing.forecast.alike import SIBLINGS, factors_on_tables
 from yunti.climbing.forecast.prior import prior
 from yunti.climbing.forecast.worth import FREE, parse_worth
 from yunti.climbing.limit import limit, noise_floor, strong_rungs
-from yunti.climbing.next import Standing, change_with_rows, change_with_steps, next_steps
+from yunti.climbing.next import Standing, change_with_rows, change_with_steps, could_pass, next_steps
 from yunti.data.doctor.duplicates import repeats
 from yunti.ladders.prediction import LADDER
 from yunti.records import Cost, ForecastRecord, Point, RepeatsRecord, RungRecord, Score
@@ -173,6 +173,13 @@ def test_a_compute_curve_takes_the_place_of_the_prior():
 def test_nobody_is_asked_to_train_longer_what_gets_worse_or_has_ended():
     for cut in (trained(0.9, 0.87, 0.8, half=0.002), trained(0.6, 0.7, 0.84, ended="nothing better came")):
         assert not any(step.kind == "longer" for step in next_steps(standing(cut)))
+
+
+def test_only_what_could_pass_the_chosen_rung_is_worth_shorter_trainings():
+    chosen, metric = rung("linear", 0.84), metric_named("accuracy")
+    assert could_pass(trained(0.6, 0.7, 0.8), chosen, metric)
+    assert could_pass(rung("mlp", 1.0), rung("mlp", 1.0), metric)
+    assert not could_pass(trained(0.4, 0.5, 0.6), chosen, metric)
 
 
 def answers(*rows):

@@ -165,7 +165,7 @@ def test_a_report_that_a_kill_prevented_is_written_when_the_climb_is_resumed(tmp
 def test_a_network_that_was_cut_short_is_trained_over_fewer_steps_in_the_time_left(tmp_path, monkeypatch):
     monkeypatch.setattr(next_, "cut_short", lambda rung: rung.name == "mlp")  # whatever the machine's pace
     monkeypatch.setattr(State, "draw_curve", lambda *_: None)  # which would take of the time left
-    climb = yunti.climb("sample:digits", budget=90, rungs="constant,mlp", out=tmp_path / "run", refit=False)
+    climb = yunti.climb("sample:digits", budget=240, rungs="constant,mlp", out=tmp_path / "run", refit=False)
     record = climb.record.rung("mlp")
     less, more = record.shorter
     taken = record.plan["steps_taken"]

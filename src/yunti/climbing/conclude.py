@@ -10,7 +10,7 @@ from yunti.bundle.format import about_of
 from yunti.climbing.compare import choose
 from yunti.climbing.events import Decided, RungStarted
 from yunti.climbing.limit import limit
-from yunti.climbing.next import Standing, best_cut_short, next_steps
+from yunti.climbing.next import Standing, best_cut_short, could_pass, next_steps
 from yunti.climbing.refit import AGAIN, not_worth_it, parts_of
 from yunti.climbing.state import State
 from yunti.climbing.verdict import verdict
@@ -47,7 +47,8 @@ def conclude(state: State, ladder: Sequence[Rung], *, open_test: bool) -> None:
     state.save(verdict=verdict(choice, state.record.task))
     if open_test:
         state.draw_curve(state.rung(choice.chosen.name), state.left())
-        if (cut := best_cut_short(state.trained(), state.metric)) is not None:
+        cut = best_cut_short(trained, state.metric)
+        if cut is not None and could_pass(cut, choice.chosen, state.metric):
             state.draw_compute_curve(cut, state.left())
     _look_ahead(state, ladder)
     chats = any(column.parsing.get("chat", False) for column in state.dataset.columns)

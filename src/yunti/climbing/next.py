@@ -165,6 +165,13 @@ def best_cut_short(trained: Sequence[RungRecord], metric: Metric) -> RungRecord 
     return min(cut, key=lambda each: metric.as_error(each.score.valid) if each.score else math.inf, default=None)
 
 
+def could_pass(rung: RungRecord, chosen: RungRecord, metric: Metric) -> bool:
+    """Say whether a rung that was cut short could pass the chosen one, if twice the time brought all that it may."""
+    if rung.score is None or chosen.score is None:
+        return False
+    return metric.as_error(rung.score.valid) * _TWICE_AS_LONG.low <= metric.as_error(chosen.score.valid)
+
+
 def cut_short(rung: RungRecord) -> bool:
     """Say whether a rung was planned smaller for want of time, or ended before it was through.
 
