@@ -84,7 +84,7 @@ def test_a_rung_that_trains_a_pretrained_model_needs_what_the_frozen_one_tells()
         dataset=SimpleNamespace(valid=range(1000)),
         record=SimpleNamespace(rung=records.get),
     )
-    assert State.needed(state, rung) == pytest.approx(8.0 + (3 * 200 * 32 + LOOKS * 1000) / 100)
+    assert State.needed(state, rung) == pytest.approx(8.0 + (3 * 100 * 32 + LOOKS * 1000) / 100)
     records.clear()
     assert State.needed(state, rung) == 8.0
     assert State.needed(state, find_rung("classification", "mlp")) == 8.0

@@ -181,7 +181,7 @@ def test_where_time_is_short_there_are_fewer_epochs_and_no_other_network(folders
     from yunti.training.pace import Pace
 
     monkeypatch.setattr(laying, "pace_of", lambda _bench, _micro: Pace(0.2, 1e-6, 1e-6))
-    network, rows = prepared(lora.RUNG, folders["text"], rows=400)
+    network, rows = prepared(finetuned.RUNG, folders["text"], rows=400)
     lay_out(network, rows, rows.take(slice(0, 50)), Watch(time.monotonic() + 60), ALONE)
     assert network.size.dial == 1
     assert 200 <= network.plan["steps"]["value"] < 300

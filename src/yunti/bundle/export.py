@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from yunti.bundle.format import Draft
-from yunti.data.tokenisers import FolderCoder, TextCoder
+from yunti.data.chats.template import Template
+from yunti.data.tokenisers import ChatCoder, FolderCoder, TextCoder
 from yunti.data.tokenisers.foreign import as_tokenizers, end_name
 from yunti.errors import BundleError, OptionError
 from yunti.models.contract import Model
@@ -43,9 +44,12 @@ def export_model(where: str, model: Model, folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OptionError(str(folder), "a model is exported to a new place", "something is there", "give another name")
     with Draft(folder) as draft:
-        _write_weights(where, writer, draft)
-        _write_tokeniser(writer.coder, draft)
-        _hold_same_tokens(where, writer.coder, draft)
+        read = writer.coder
+        coder, template = (read.inner, read.template) if isinstance(read, ChatCoder) else (read, None)
+        closing = [] if template is None else [coder.special[name] for name in template.ends]
+        _write_weights(where, writer, (coder.end, *closing), draft)
+        _write_tokeniser(coder, template, draft)
+        _hold_same_tokens(where, coder, draft)
 
 
 def _is_transformer(writer: Any) -> bool:
@@ -58,8 +62,8 @@ def _is_transformer(writer: Any) -> bool:
     return isinstance(writer, ModuleWriter) and isinstance(writer.module.language, Decoder | CausalLanguage)
 
 
-def _write_weights(where: str, writer: Any, folder: Path) -> None:
-    """Write configuration and weights, and read them again."""
+def _write_weights(where: str, writer: Any, ends: tuple[int, ...], folder: Path) -> None:
+    """Write configuration and weights, and read them again; the first end is that of a text."""
     import torch
 
     from yunti.models.causal import CausalLanguage
@@ -67,35 +71,37 @@ def _write_weights(where: str, writer: Any, folder: Path) -> None:
     from yunti.models.exchange import read_transformers, write_transformers
     from yunti.models.hub import load_causal, save_causal
 
-    coder, language = writer.coder, writer.module.eval().language
-    some = [each for each in range(len(language.head_weight)) if each != coder.end]  # which may stand for a beginning
+    language, end = writer.module.eval().language, ends[0]
+    some = [each for each in range(len(language.head_weight)) if each != end]  # which may stand for a beginning
     tokens = torch.tensor([some[:_PROBE]])
     with torch.inference_mode():
         wanted = language({"tokens": tokens.to(language.head_weight.device)}).cpu()
         match language:
             case Decoder():
-                write_transformers(language, folder, coder.end)
+                write_transformers(language, folder, end)
                 got = read_transformers(folder).eval()({"tokens": tokens})
             case CausalLanguage():
                 save_causal(language.plain(), folder)
                 got = load_causal(folder)(tokens).logits
             case _:
                 raise TypeError(f"{type(language).__name__} has no form in transformers")
-    ends = {"bos_token_id": getattr(language, "first", coder.end), "eos_token_id": coder.end}
-    (folder / "generation_config.json").write_text(json.dumps(ends, indent=2) + "\n", encoding="utf-8")
+    closing = list(dict.fromkeys(ends))
+    told = {"bos_token_id": getattr(language, "first", end), "eos_token_id": closing if closing[1:] else end}
+    (folder / "generation_config.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     if not bool((got - wanted).abs().max() <= _NEAR * max(1.0, float(wanted.abs().max()))):
         got_words = f"its logits differ by {float((got - wanted).abs().max()):.2g}"
         raise BundleError(where, "the exported model must give the same logits", got_words, "keep the bundle instead")
 
 
-def _write_tokeniser(coder: TextCoder, folder: Path) -> None:
-    name = end_name(coder)
-    told = {
+def _write_tokeniser(coder: TextCoder, template: Template | None, folder: Path) -> None:
+    told: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "eos_token": name,
+        "eos_token": end_name(coder),
         "clean_up_tokenization_spaces": False,
-        "split_special_tokens": True,  # no text is read as a special token, even one that spells its name
+        "split_special_tokens": template is None,  # no text is read as a special token, even one that spells its name
     }
+    if template is not None:  # `transformers` writes its marks into the text, and must read them as tokens there
+        told["chat_template"] = template.jinja()
     if isinstance(coder, FolderCoder) and coder.first != coder.end:
         told["bos_token"] = next(each for each, token in coder.special.items() if token == coder.first)
     content = json.dumps(as_tokenizers(coder), ensure_ascii=False)

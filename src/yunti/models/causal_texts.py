@@ -13,13 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from yunti.data.chats.foreign import template_of
 from yunti.data.encode import Encoded, Stream
 from yunti.data.table import Examples, Packed, Table
-from yunti.data.tokenisers import CoderState, FolderCoder
+from yunti.data.tokenisers import ChatCoder, CoderState, FolderCoder, TextCoder, restore_coder
 from yunti.errors import RungError
 from yunti.models.causal import CausalLanguage, Learns, longest_of
 from yunti.models.contract import Estimator, Parts, Size, Watch
-from yunti.models.costs import texts_of
+from yunti.models.costs import are_chats, texts_of
 from yunti.models.generation import Writer
 from yunti.models.hub import BaseReference, causal_from, folder_of, load_causal
 from yunti.models.language import TOKENS, NextToken, Surprise, score_texts
@@ -48,7 +49,7 @@ class BaseTexts:
 
     def __init__(self, spec: Spec, learns: Learns) -> None:
         self._spec, self.learns = spec, learns
-        self._coder: FolderCoder | None = None
+        self._coder: TextCoder | None = None
         self._base: BaseReference | None = None
         self._folder: Path | None = None
         self._is_restored = False
@@ -60,8 +61,8 @@ class BaseTexts:
         return np.zeros((0, 2), dtype=np.float32)
 
     @property
-    def coder(self) -> FolderCoder:
-        """The model's tokeniser."""
+    def coder(self) -> TextCoder:
+        """The model's tokeniser; of conversations, with the template by which the model reads them."""
         if self._coder is None:
             raise RungError("pretrained", "the pretrained model must be found first", "it is not", "train the rung")
         return self._coder
@@ -81,7 +82,7 @@ class BaseTexts:
         """Find the pretrained model; nothing is learned from the texts."""
         place = self._spec.pretrained or ""
         self._base, self._folder = BaseReference.to(place), folder_of(place)
-        self._coder = FolderCoder.read(self._folder)
+        self._coder = coder_in(self._folder, are_chats(self._spec))
         self.config = json.loads((self._folder / "config.json").read_text(encoding="utf-8"))
 
     def module(self, rank: int = 0) -> Surprise:
@@ -96,8 +97,9 @@ class BaseTexts:
         else:
             self._folder = self._folder or self.base.folder()  # read whole to compare it: once is enough
             model = load_causal(self._folder)
-        language = CausalLanguage(model, self.coder.first, self.coder.end, self.learns, rank)
-        _hold_tokens(self.coder, model)
+        own = plain_coder(self.coder)
+        language = CausalLanguage(model, own.first, self.coder.end, self.learns, rank)
+        _hold_tokens(own, model)
         return Surprise.of(language, self.coder)
 
     def encode(self, table: Table) -> Encoded:
@@ -121,7 +123,7 @@ class BaseTexts:
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
         """Take it back; the model itself is looked for when the module is made."""
-        self._coder = FolderCoder.restored(CoderState(dict(facts["coder"]), dict(facts["texts"])))
+        self._coder = restore_coder(CoderState(dict(facts["coder"]), dict(facts["texts"])))
         self._base = BaseReference(facts["base"], facts["weights_sha256"])
         self.config, self._folder, self._is_restored = dict(facts["config"]), None, True
 
@@ -184,7 +186,8 @@ class ZeroShot(Estimator):
 
     def predict(self, table: Table) -> NDArray[np.float64]:
         """Return what each text costs: nats, bytes, characters, tokens and words, shape (rows, 5), float64."""
-        return score_texts(texts_of(self.spec, table), self._texts.coder, self._texts.context, self._read)
+        texts, chats = texts_of(self.spec, table), are_chats(self.spec)
+        return score_texts(texts, self._texts.coder, self._texts.context, self._read, chats)
 
     @property
     def writer(self) -> Writer:
@@ -228,6 +231,24 @@ class ZeroShot(Estimator):
                 batch = {TOKENS + name: torch.from_numpy(each) for name, each in arrays.items()}
                 made.append(self.module(moved(batch, self.spec.device)).float().cpu().numpy())
         return NextToken(self.spec.task).decode(np.concatenate(made))
+
+
+def coder_in(folder: Path, chats: bool) -> TextCoder:
+    """Return the tokeniser of a model's folder; of conversations, with its template or a plain one.
+
+    Raises:
+        SourceError: the folder has none that loses nothing, or none for conversations.
+        OptionError: its template cannot be rendered.
+    """
+    coder = FolderCoder.read(folder)
+    return ChatCoder(coder, template_of(folder, coder.special, coder.first, coder.end)) if chats else coder
+
+
+def plain_coder(coder: TextCoder) -> FolderCoder:
+    """Return the model's own tokeniser, by which all is read that is said."""
+    own = coder.inner if isinstance(coder, ChatCoder) else coder
+    assert isinstance(own, FolderCoder)
+    return own
 
 
 def _hold_tokens(coder: FolderCoder, model: nn.Module) -> None:

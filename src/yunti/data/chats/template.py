@@ -50,6 +50,10 @@ class Template(ABC):
         """
 
     @abstractmethod
+    def jinja(self) -> str:
+        """Return it as other programs read it: the `chat_template` of a model's folder."""
+
+    @abstractmethod
     def facts(self) -> dict[str, Any]:
         """Return all of it in plain JSON values."""
 
@@ -77,9 +81,54 @@ class Marks(Template):
             found.append(Piece(self.ends[0], special=True, counts=counts))
         return [*found, Piece("<|assistant|>", special=True)] if ask else found
 
+    def jinja(self) -> str:
+        """Return it as other programs read it."""
+        turns = "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}<|over|>{% endfor %}"
+        return turns + "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+
     def facts(self) -> dict[str, Any]:
         """Return which it is."""
         return {"kind": self.kind}
+
+
+@final
+class Lines(Template):
+    """Who speaks on a line of its own, what is said below, and an answer's end: for models that know no marks.
+
+    Args:
+        end: the token that ends an answer, one that the model has: mostly that which ends its texts.
+
+    Example:
+        >>> pieces = Lines("<end>").pieces([Turn("user", "1 + 1?"), Turn("assistant", "2")])
+        >>> "".join(piece.text for piece in pieces)
+        'User:\\n1 + 1?\\n\\nAssistant:\\n2<end>\\n\\n'
+    """
+
+    kind = "lines"
+
+    def __init__(self, end: str) -> None:
+        self.special = self.ends = (end,)
+
+    def pieces(self, turns: Sequence[Turn], ask: bool = False) -> list[Piece]:
+        """Return a conversation in pieces."""
+        found = []
+        for turn in turns:
+            answers = turn.role == "assistant"
+            found += [Piece(f"{turn.role.title()}:\n"), Piece(turn.content, counts=answers)]
+            found += [Piece(self.ends[0], special=True, counts=True)] if answers else []
+            found.append(Piece("\n\n"))
+        return [*found, Piece("Assistant:\n")] if ask else found
+
+    def jinja(self) -> str:
+        """Return it as other programs read it."""
+        end = f"{{% if message.role == 'assistant' %}}{self.ends[0]}{{% endif %}}"
+        turns = "{% for message in messages %}{{ message.role.title() + ':\n' + message.content }}"
+        asking = "{% if add_generation_prompt %}{{ 'Assistant:\n' }}{% endif %}"
+        return f"{turns}{end}{{{{ '\n\n' }}}}{{% endfor %}}{asking}"
+
+    def facts(self) -> dict[str, Any]:
+        """Return all of it."""
+        return {"kind": self.kind, "end": self.ends[0]}
 
 
 @final
@@ -94,6 +143,7 @@ class JinjaTemplate(Template):
         special: names of the special tokens of its tokeniser.
         end: the one that ends an answer.
         variables: further names that the template knows, such as `bos_token` and `eos_token`.
+        first: the special token that stands before every text anyway, and is left out where the template writes it too.
 
     Example:
         >>> source = "{% for m in messages %}{{ m.role }}: {{ m.content }}<end>{% endfor %}"
@@ -107,9 +157,15 @@ class JinjaTemplate(Template):
     kind = "jinja"
 
     def __init__(
-        self, source: str, special: Sequence[str], end: str, variables: Mapping[str, str] | None = None
+        self,
+        source: str,
+        special: Sequence[str],
+        end: str,
+        variables: Mapping[str, str] | None = None,
+        first: str = "",
     ) -> None:
         self.source, self.special, self.ends, self.variables = source, tuple(special), (end,), dict(variables or {})
+        self._first = first
         if end not in self.special:
             raise OptionError(
                 "chat_template", "its end must be a special token", f"{end!r} is none", nearest(end, special)
@@ -134,12 +190,16 @@ class JinjaTemplate(Template):
             for piece in self._cut(part):
                 found.append(Piece(piece.text, piece.special, counts=answers))
                 answers = answers and not piece.special  # an answer ends with the first special token
-        return found
+        return found[1:] if found and found[0].special and found[0].text == self._first else found
+
+    def jinja(self) -> str:
+        """Return it as other programs read it."""
+        return self.source
 
     def facts(self) -> dict[str, Any]:
         """Return all of it."""
         own = {"source": self.source, "special": [*self.special], "end": self.ends[0], "variables": self.variables}
-        return {"kind": self.kind, **own}
+        return {"kind": self.kind, **own, "first": self._first}
 
     def _rendered(self, turns: Sequence[Turn], ask: bool) -> str:
         from jinja2 import TemplateError
@@ -182,6 +242,9 @@ def restore_template(facts: Mapping[str, Any]) -> Template:
     if facts.get("kind") == Marks.kind:
         return Marks()
     if facts.get("kind") == JinjaTemplate.kind:
-        return JinjaTemplate(facts["source"], facts["special"], facts["end"], facts["variables"])
+        source, special, end = facts["source"], facts["special"], facts["end"]
+        return JinjaTemplate(source, special, end, facts["variables"], facts.get("first", ""))
+    if facts.get("kind") == Lines.kind:
+        return Lines(facts["end"])
     got, mend = f"{facts.get('kind')!r} is none", "use the version that wrote it"
     raise OptionError("chat template", "it must be a known one", got, mend)

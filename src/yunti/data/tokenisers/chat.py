@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Self, final
+from typing import Any, Final, Self, final
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,8 @@ from yunti.data.table import Ragged
 from yunti.data.tokenisers.blocks import AnyTexts, Block, blocks, running
 from yunti.data.tokenisers.coder import CoderState, TextCoder
 from yunti.words import say
+
+_BETWEEN: Final = "<|between|>"
 
 
 @final
@@ -39,7 +41,10 @@ class ChatCoder(TextCoder):
 
     def __init__(self, inner: TextCoder, template: Template) -> None:
         self.inner, self.template = inner.with_special(template.special), template
-        super().__init__(self.inner.pieces, self.inner.end, self.inner.special)
+        special, end = dict(self.inner.special), self.inner.end
+        if end in {special[name] for name in template.special}:  # what ends turns does not also keep documents apart
+            end = special[_BETWEEN] = self.inner.size
+        super().__init__(self.inner.pieces, end, special)
 
     @property
     def ends(self) -> tuple[int, ...]:

@@ -30,8 +30,6 @@ def unfit_for(spec: Spec) -> str | None:
     """Say why no rung on a pretrained model can serve, or None; looks at the folder's files, never at weights."""
     if reason := unfit_place(spec) or too_few_texts(spec):
         return reason
-    if are_chats(spec):
-        return say("unfit.chats")
     folder = Path(spec.pretrained or "")
     if not folder.is_dir():
         return None
@@ -42,18 +40,24 @@ def unfit_for(spec: Spec) -> str | None:
     tokeniser = folder / "tokenizer.json"
     if not tokeniser.is_file():
         return say("unfit.no tokeniser", folder=folder)
-    return _unfit_tokeniser(folder, tokeniser.stat().st_mtime_ns)
+    return _unfit_tokeniser(folder, are_chats(spec), tokeniser.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=8)
-def _unfit_tokeniser(folder: Path, _changed: int) -> str | None:
+def _unfit_tokeniser(folder: Path, chats: bool, _changed: int) -> str | None:
+    from yunti.data.chats.foreign import template_of
     from yunti.data.tokenisers import FolderCoder
-    from yunti.errors import SourceError
+    from yunti.errors import InputError
 
     try:
-        FolderCoder.read(folder)
-    except SourceError as error:
+        coder = FolderCoder.read(folder)
+    except InputError as error:
         return say("unfit.tokeniser", folder=folder, got=error.parts[2])
+    try:
+        if chats:
+            template_of(folder, coder.special, coder.first, coder.end)
+    except InputError as error:
+        return say("unfit.template", folder=folder, got=error.parts[2])
     return None
 
 

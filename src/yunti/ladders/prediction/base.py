@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _NONE_THERE: Mapping[Kind, str] = {"text": "unfit.texts", "image": "unfit.images", "audio": "unfit.sounds"}
 HEAD_RATE = 1e-3  # of what is new: head, norms, and the parts that read the other columns
 _SHORT_STEPS = 100
-_LEAST_STEPS = 200  # fewer leave a pretrained model about where it was
+LEAST_STEPS_WHOLE, LEAST_STEPS_ADAPTED = 200, 100  # fewer leave a model about where it was; adapters learn faster
 _PASSES = 3.0  # forward and twice as much back
 
 
@@ -61,7 +61,17 @@ def build_on(name: str, spec: Spec, size: Size, design: Callable[[Spec, Reader, 
 
     finish = fold if rank else None
     return Network(
-        spec, Blueprint(name, reader, design, assemble, on_base=True, least_steps=_LEAST_STEPS, finish=finish), size
+        spec,
+        Blueprint(
+            name,
+            reader,
+            design,
+            assemble,
+            on_base=True,
+            least_steps=LEAST_STEPS_ADAPTED if rank else LEAST_STEPS_WHOLE,
+            finish=finish,
+        ),
+        size,
     )
 
 
@@ -78,12 +88,22 @@ def assemble(shape: Mapping[str, Any], reader: Reader, outputs: int) -> nn.Modul
     if rank := shape.get("rank"):
         turn(base)
         add_adapters(base, rank, leave=IDLE)
+        _leave_nothing_out(base)
     parts = table_parts(reader, shape["number_width"])
     widths = {"text": shape["token_width"]}
     parts.extend(plain_part(each, widths.get(each.kind, shape["stream_width"])) for each in reader.other_streams)
     parts.append(BasePart(base, reader.base.intake, list(reader.read), reader.base.width, is_frozen=bool(rank)))
     width = sum(part.width for part in parts)
     return Fused(parts, Members(width, [shape["width"]], shape["members"], outputs, shape["dropout"]))
+
+
+def _leave_nothing_out(base: nn.Module) -> None:
+    """Switch dropout off in a model that stays as it is: few numbers learn, and drawing the others costs a fifth."""
+    from torch import nn
+
+    for each in base.modules():
+        if isinstance(each, nn.Dropout):
+            each.p = 0.0
 
 
 def shape_for(size: Size) -> dict[str, Any]:
@@ -174,15 +194,15 @@ def recipe_for(spec: Spec, reader: Reader, base_rate: float) -> Recipe:
     )
 
 
-def passes(spec: Spec) -> float:
-    """Return how many rows go forward through the base in the least steps, three for each that it learns from.
+def passes(spec: Spec, steps: int) -> float:
+    """Return how many rows go forward through the base in so many steps, three for each that it learns from.
 
     Example:
         >>> from yunti.specs import TaskSpec
-        >>> passes(Spec((), TaskSpec("classification", "y", "accuracy", "higher"), rows=10_000))
+        >>> passes(Spec((), TaskSpec("classification", "y", "accuracy", "higher"), rows=10_000), 200)
         19200.0
     """
-    return _PASSES * min(_LEAST_STEPS * tuned_batch(spec.rows), tuned_epochs(spec.rows) * spec.rows)
+    return _PASSES * min(steps * tuned_batch(spec.rows), tuned_epochs(spec.rows) * spec.rows)
 
 
 def is_short(recipe: Recipe, rows: int) -> bool:

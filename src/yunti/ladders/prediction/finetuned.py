@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from yunti.ladders.prediction.base import (
+    LEAST_STEPS_WHOLE,
     build_on,
     passes,
     reasons_for,
@@ -50,5 +51,5 @@ RUNG = Rung(
     needs_torch=True,
     pilots=False,
     stands_on="pretrained",
-    passes=passes,
+    passes=lambda spec: passes(spec, LEAST_STEPS_WHOLE),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from yunti.ladders.prediction import base
 from yunti.ladders.prediction.base import (
+    LEAST_STEPS_ADAPTED,
     build_on,
     is_short,
     passes,
@@ -98,5 +99,5 @@ RUNG = Rung(
     needs_torch=True,
     pilots=False,
     stands_on="pretrained",
-    passes=passes,
+    passes=lambda spec: passes(spec, LEAST_STEPS_ADAPTED),
 )

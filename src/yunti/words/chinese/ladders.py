@@ -30,7 +30,6 @@ LADDERS = {
     "purpose.counts": "统计词元",
     "purpose.network": "训练神经网络",
     "unfit.kinds": "它需要以下类型之一的列：{kinds}，{last}；数据中没有",
-    "unfit.chats": "它读连续的文本，不读对话",
     "unfit.no model": "没有给出预训练模型：请用 --pretrained FOLDER",
     "unfit.no transformers": "没有安装 transformers 包：请运行 pip install 'yunti[pretrained]'",
     "unfit.no folder": "文件夹 {folder} 不存在",

@@ -8,6 +8,7 @@ BORROWED = {
     "unfit.no causal": "the pretrained model does not write: {name} is no causal language model",
     "unfit.no tokeniser": "{folder} has no tokenizer.json, by which the pretrained model reads texts",
     "unfit.tokeniser": "the tokeniser in {folder} would lose parts of texts, or cannot be read: {got}",
+    "unfit.template": "the chat template in {folder} cannot be used for conversations: {got}",
     "writer.rank": "small texts need few numbers; four times as many from about {many:,.0f} tokens on",
     "writer.adapters rate": "{times:g} times the rate at which all weights would learn (Schulman et al. 2025)",
     "writer.whole rate": "4e-5 for states of 768 numbers, as 1 / width for others",

@@ -34,7 +34,6 @@ LADDERS = {
     "purpose.counts": "to count anything",
     "purpose.network": "to train a network",
     "unfit.kinds": "it reads {kinds:each} or {last:said} columns, and there is none",
-    "unfit.chats": "it reads running text, not conversations",
     "unfit.no model": "no pretrained model was given: use --pretrained FOLDER",
     "unfit.no transformers": "the package transformers is not installed: run pip install 'yunti[pretrained]'",
     "unfit.no folder": "the folder {folder} does not exist",
