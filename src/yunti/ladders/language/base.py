@@ -40,7 +40,8 @@ def unfit_for(spec: Spec) -> str | None:
     tokeniser = folder / "tokenizer.json"
     if not tokeniser.is_file():
         return say("unfit.no tokeniser", folder=folder)
-    return _unfit_tokeniser(folder, are_chats(spec), tokeniser.stat().st_mtime_ns)
+    changed = max(each.stat().st_mtime_ns for each in folder.iterdir())
+    return _unfit_tokeniser(folder, are_chats(spec), changed)
 
 
 @lru_cache(maxsize=8)
