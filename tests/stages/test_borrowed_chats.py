@@ -173,11 +173,30 @@ def test_a_template_without_an_end_of_answers_is_told_in_a_sentence(tmp_path, wi
     folder = tmp_path / "base"
     shutil.copytree(with_template, folder)
     (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}")
-    with pytest.raises(SourceError, match="a special token must end the answers"):
+    with pytest.raises(SourceError, match="a special token must end every answer"):
         coder_in(folder, chats=True)
     column = ColumnSpec("text", "text", length=60, parsing={"chat": True})
     spec = Spec((column,), infer_task("language", "text"), 60, pretrained=str(folder))
     assert "chat template" in (find_rung("language", "lora").unfit_for(spec) or "")
+
+
+def test_templates_may_mark_answers_and_ask_for_tools(with_template):
+    source = OWN.replace("{{ m.content }}", "{%- generation %}{{ m.content }}{% endgeneration %}")
+    source = "{% if tools is not none %}{{ raise_exception('no tools') }}{% endif %}" + source
+    special = FolderCoder.read(with_template).special
+    plain, marked = (JinjaTemplate(each, [*special], "<|im_end|>", {"bos_token": "<s>"}) for each in (OWN, source))
+    written = ["".join(piece.text for piece in each.pieces(TALK)) for each in (plain, marked)]
+    assert written[0].replace("\n", "") == written[1].replace("\n", "")
+
+
+def test_a_template_that_ends_only_the_last_answer_is_refused(tmp_path, with_template):
+    folder = tmp_path / "base"
+    shutil.copytree(with_template, folder)
+    (folder / "chat_template.jinja").write_text(
+        "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{{ eos_token }}"
+    )
+    with pytest.raises(SourceError, match="a special token must end every answer"):
+        coder_in(folder, chats=True)
 
 
 def test_templates_are_found_and_told_again(with_template):

@@ -368,11 +368,3 @@ def test_a_model_of_texts_does_not_chat(tmp_path, capsys):
     model.fit(Examples(texts, np.zeros(4), np.arange(4)), Examples(texts, np.zeros(4), np.arange(4)), Watch())
     with pytest.raises(RungError, match="must have learned from conversations"):
         Conversation(model, Sampling())
-
-
-def test_a_pretrained_model_reads_no_conversations(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "model.safetensors").write_bytes(b"")
-    spec = Spec(SPEC.columns, SPEC.task, SPEC.rows, pretrained=str(tmp_path))
-    for name in ("pretrained", "lora", "finetuned"):
-        assert "not conversations" in str(find_rung("language", name).unfit_for(spec))

@@ -28,7 +28,7 @@ from yunti.training.pace import Pace
 from yunti.training.precision import Precision
 from yunti.words import say
 
-_SAMPLES = (64, 1024)  # rows encoded to measure the pace; few where a pretrained model reads them slowly
+_SAMPLES = (64, 256, 1024)  # rows encoded to measure the pace; few where a pretrained model reads them slowly
 _TIMED_STEPS = 4
 _COUNTED_ROWS = 32
 _SMALL_STEP_FLOPS = 1e8  # about a millisecond of one core
@@ -71,14 +71,18 @@ def threads_for(flops: float) -> int:
 
 def sample_of(network: Network, train: Examples, watch: Watch) -> Sample:
     """Encode some rows; fewer where reading them is slow for the time there is."""
+    before, seconds = 0, 0.0
     for rows in _SAMPLES:
-        sample = train.take(slice(0, rows))
-        began = time.monotonic()
-        encoded = network.encode(sample.table)
-        seconds = (time.monotonic() - began) / max(1, len(sample))
-        if seconds * _SAMPLES[-1] > 0.05 * watch.left or network.blueprint.packing is not None:
+        if before and (seconds * rows > 0.05 * watch.left or network.blueprint.packing is not None):
             break  # a packed row is as long as a hundred others
-    return Sample(sample, encoded, seconds)
+        part = train.take(slice(before, rows))
+        if not len(part):
+            break
+        began = time.monotonic()
+        network.encode(part.table)
+        seconds, before = (time.monotonic() - began) / len(part), rows
+    sample = train.take(slice(0, before))
+    return Sample(sample, network.encode(sample.table), seconds)
 
 
 def typical(network: Network, sample: Sample) -> Sample:

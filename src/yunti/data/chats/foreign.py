@@ -11,7 +11,7 @@ from yunti.data.chats.template import JinjaTemplate, Lines, Template
 from yunti.data.chats.turns import Turn
 from yunti.errors import SourceError
 
-_ASKED: Final = [Turn("user", "a"), Turn("assistant", "b")]
+_ASKED: Final = [Turn("user", "a"), Turn("assistant", "b"), Turn("user", "c"), Turn("assistant", "d")]
 _CONFIG, _FILE = "tokenizer_config.json", "chat_template.jinja"
 _NAMED: Final = ("bos_token", "eos_token", "unk_token", "pad_token")
 _MEND: Final = "give another model, or take its chat template away"
@@ -41,11 +41,15 @@ def template_of(folder: Path, special: Mapping[str, int], first: int, end: int) 
     variables = {
         name: text for name in ("bos_token", "eos_token", "unk_token", "pad_token") if (text := _text(told, name))
     }
-    tried = JinjaTemplate(source, [*special], next(iter(special), ""), variables, names.get(first, ""))
-    closing = next((piece.text for piece in tried.pieces(_ASKED) if piece.special and piece.counts), None)
-    if closing is None:
-        raise SourceError(str(folder), "a special token must end the answers in its chat template", "none does", _MEND)
-    return JinjaTemplate(source, [*special], closing, variables, names.get(first, ""))
+    told_first = names.get(first, "")
+    some = next(iter(special), None)
+    tried = None if some is None else JinjaTemplate(source, [*special], some, variables, told_first)
+    pieces = [] if tried is None else tried.pieces(_ASKED)
+    closing = [piece.text for piece in pieces if piece.special and piece.counts]
+    if len(closing) < sum(turn.role == "assistant" for turn in _ASKED):
+        must, got = "a special token must end every answer in its chat template", "none does"
+        raise SourceError(str(folder), must, got, _MEND)
+    return JinjaTemplate(source, [*special], closing[0], variables, told_first)
 
 
 def _source(folder: Path, told: Mapping[str, Any]) -> str | None:

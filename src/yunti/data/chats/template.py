@@ -212,9 +212,12 @@ class JinjaTemplate(Template):
             trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
         )
         messages = [{"role": turn.role, "content": f"\0{place}\0"} for place, turn in enumerate(turns)]
-        values = {**self.variables, "messages": messages, "add_generation_prompt": ask, "raise_exception": refuse}
+        absent = {"tools": None, "documents": None}  # templates ask whether they are none
+        given = {"messages": messages, "add_generation_prompt": ask, "raise_exception": refuse}
         try:
-            return room.from_string(self.source).render(values)
+            return room.from_string(_GENERATION.sub(_as_block, self.source)).render(
+                {**absent, **self.variables, **given}
+            )
         except (TemplateError, TypeError, ValueError) as error:
             mend = "change the conversation, or give a model with another template"
             raise OptionError("chat_template", "it must render the conversation", str(error), mend) from error
@@ -226,7 +229,14 @@ class JinjaTemplate(Template):
                 yield Piece(part, special=part in self.special)
 
 
+# a tag of `transformers` that marks answers, which we find by their place: what stands in it is rendered as any block
+_GENERATION: Final = re.compile(r"{%([-+]?)\s*(end)?generation\s*([-+]?)%}")
 _STANDS: Final = re.compile("\0([0-9]+)\0")
+
+
+def _as_block(tag: re.Match[str]) -> str:
+    before, ends, after = tag.groups()
+    return f"{{%{before} {'endif' if ends else 'if true'} {after}%}}"
 
 
 def restore_template(facts: Mapping[str, Any]) -> Template:
