@@ -368,3 +368,43 @@ def test_a_model_of_texts_does_not_chat(tmp_path, capsys):
     model.fit(Examples(texts, np.zeros(4), np.arange(4)), Examples(texts, np.zeros(4), np.arange(4)), Watch())
     with pytest.raises(RungError, match="must have learned from conversations"):
         Conversation(model, Sampling())
+
+
+def test_what_the_system_says_to_all_does_not_make_conversations_alike(tmp_path):
+    system = "You are a patient teacher of sums. " * 40
+    rows = [
+        {
+            "messages": messages(
+                [Turn("system", system), Turn("user", f"{a} and {b}?"), Turn("assistant", f"{a * b + a}, see")]
+            )
+        }
+        for a in range(12)
+        for b in range(12)
+    ]
+    found = yunti.look(lines(tmp_path / "chats.jsonl", rows)).data.split
+    assert min(found.valid, found.test) >= 10
+
+
+def test_a_question_that_is_too_long_keeps_its_mark_and_what_the_system_said():
+    from types import SimpleNamespace
+
+    from yunti.models.chatting import remembered
+
+    coder = ChatCoder(ByteCoder(), Marks())
+    writer = SimpleNamespace(coder=coder, context=64)
+    tokens, _ = remembered(writer, [Turn("system", "SYS"), Turn("user", "x" * 100 + "end?")], 20)
+    assert len(tokens) <= 43
+    names = {token: name for name, token in coder.special.items()}
+    said = [names[token] for token in tokens.tolist() if token in names]
+    assert said == ["<|system|>", "<|over|>", "<|user|>", "<|over|>", "<|assistant|>"]
+    assert coder.decode(tokens).startswith("SYSx")
+    assert coder.decode(tokens).endswith("xend?")
+
+
+def test_running_text_is_no_conversation_for_a_bundle_that_chats(tmp_path):
+    source = lines(tmp_path / "chats.jsonl", [{"messages": messages(turns)} for turns in SAID])
+    bundle = yunti.climb(source, budget="20s", rungs="unigram", out=tmp_path / "run").best
+    (tmp_path / "plain.txt").write_text("It was a fine day.\n" * 50)
+    for asked in (bundle.predict, bundle.evaluate):
+        with pytest.raises(ColumnError, match="must hold conversations"):
+            asked(str(tmp_path / "plain.txt"))

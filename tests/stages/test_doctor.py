@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import yunti
 from raws import found, looked, write_csv
 from yunti.data.doctor.copies import one_to_one
 from yunti.data.doctor.leaks import find_sum
@@ -320,3 +322,36 @@ def test_the_traps_of_the_titanic(shared_data: Path) -> None:
 )
 def test_real_tables_lose_nothing_else(shared_data: Path, name: str, target: str, gone: set[str]) -> None:
     assert set(left_out(looked(shared_data / "tables" / f"{name}.csv.gz", target=target))) == gone
+
+
+def long_texts(rows, common, own):
+    random = np.random.default_rng(0)
+    words = np.array([f"w{each}x" for each in range(5000)])
+    shared = " ".join(random.choice(words, common))
+    return [f"{shared} {' '.join(random.choice(words, own))}" for _ in range(rows)]
+
+
+def test_texts_that_only_begin_alike_are_not_alike_and_those_that_only_begin_otherwise_are(tmp_path):
+    begun = tmp_path / "begun.jsonl"
+    begun.write_text("".join(json.dumps({"text": each}) + "\n" for each in long_texts(120, 500, 1500)))
+    split = yunti.look(str(begun), task="language", target="text").data.split
+    assert (split.train, split.valid, split.test) == (72, 24, 24)
+    random = np.random.default_rng(1)
+    pairs = [
+        f"{' '.join(map(str, random.integers(1e6, size=100)))} {text}" for text in long_texts(60, 0, 3000) for _ in "ab"
+    ]
+    twins = tmp_path / "twins.jsonl"
+    twins.write_text("".join(json.dumps({"text": each}) + "\n" for each in pairs))
+    seen = yunti.look(str(twins), task="language", target="text")
+    assert [each.count for each in seen.data.findings if each.code == "near_duplicates"] == [60]
+
+
+def test_where_nearly_all_rows_are_alike_they_are_divided_all_the_same_and_that_is_told(tmp_path):
+    source = tmp_path / "alike.jsonl"
+    rows = [f"fine weather today and {row} clouds over the hills as far as I can see" for row in range(200)]
+    source.write_text("".join(json.dumps({"text": each}) + "\n" for each in rows))
+    seen = yunti.look(str(source), task="language", target="text")
+    assert min(seen.data.split.valid, seen.data.split.test) >= 30
+    codes = [each.code for each in seen.data.findings]
+    assert "crossing" in codes
+    assert "near_duplicates" not in codes

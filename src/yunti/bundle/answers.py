@@ -102,9 +102,9 @@ def evaluate_source(model: Model, about: About, source: object) -> dict[str, Any
 def _read(about: About, source: object, workspace: Path) -> Raw:
     """Read a source as the model's was read; running text is the column that the model knows, whatever it is called."""
     raw = read_raw(source, workspace, running=about.task.name == "language")
-    if raw.task == "language":
-        return replace(raw, arrow=raw.arrow.rename_columns([about.target.name]))
-    return _conversations(raw, about, workspace) if about.target.parsing.get("chat", False) else raw
+    if about.target.parsing.get("chat", False):
+        return _conversations(raw, about, workspace)
+    return replace(raw, arrow=raw.arrow.rename_columns([about.target.name])) if raw.task == "language" else raw
 
 
 def _conversations(raw: Raw, about: About, workspace: Path) -> Raw:

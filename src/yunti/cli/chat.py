@@ -12,6 +12,7 @@ import typer
 from yunti.cli.options import Lang, reader_of
 from yunti.cli.predict import BundlePath
 from yunti.cli.sampling import MaxTokens, MinP, Penalty, Seed, Temperature, TopK, TopP
+from yunti.errors import OptionError
 
 if TYPE_CHECKING:
     from yunti.models.chatting import Conversation
@@ -77,6 +78,8 @@ def _questions() -> Iterator[str]:
         except KeyboardInterrupt:  # it was meant for an answer that has just ended
             sys.stderr.write("\n")
             continue
+        except UnicodeDecodeError as error:
+            raise OptionError("standard input", "it must be text in UTF-8", str(error), "convert it") from error
         if not line or line.strip() in EXIT:
             if terminal and not line:
                 sys.stderr.write("\n")

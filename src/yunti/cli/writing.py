@@ -60,7 +60,8 @@ def write_texts(asked: Asked, sampling: Mapping[str, Any]) -> None:
 
     _must_agree(asked)
     check_output(asked.out, _ENDINGS)
-    prompts = [_prompt(asked.prompt)] if asked.prompts is None else read_prompts(asked.prompts)
+    given = [_prompt(asked.prompt)] if asked.prompts is None else read_prompts(asked.prompts)
+    prompts = [each.encode("utf-8", "replace").decode() for each in given]  # bytes of no character become "?"
     from yunti.bundle.bundle import load_bundle
 
     bundle = load_bundle(asked.bundle)

@@ -182,7 +182,7 @@ def _predict_seconds(model: Model, table: Table, most_seconds: float) -> float:
         began = time.perf_counter()
         model.predict(part)
         seconds = time.perf_counter() - began
-    return seconds * 1000 / rows
+    return seconds * 1000 / max(1, rows)
 
 
 def _save(run: RunFolder, rung: Rung, model: Model, dataset: Dataset, record: RungRecord) -> int:

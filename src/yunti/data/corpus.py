@@ -121,7 +121,7 @@ def understand_text(raw: Raw, roles: Mapping[str, Role], options: DataOptions, w
         table,
         answers,
         division,
-        (*findings, *clusters.findings, *division.findings),
+        (*findings, *division.findings),
         {name: reading[0]},
         made,
     )

@@ -24,13 +24,14 @@ from yunti.specs import ColumnSpec
 from yunti.words import say
 
 _ENOUGH_GROUPS = 10  # below, a bootstrap over groups is clearly too narrow (Cameron, Gelbach and Miller, 2008)
+_KEPT_TOGETHER = ("duplicates", "near_duplicates")
 _BINS = 20  # ranges of a number that is predicted, spread evenly over the parts
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Division:
-    """The part of every row, the group of every row where one was named, and what to tell."""
+    """The part of every row, the group of every row where one was named, and what to tell, of repeated rows too."""
 
     parts: Parts
     groups: NDArray[np.int64] | None
@@ -97,7 +98,8 @@ def divide(
         by_place=by_place and not (options.group or options.time),
     )
     parts = split(wish, options.seed)
-    findings = _after_split(answers, clusters, parts)
+    findings = [each for each in clusters.findings if not (parts.parted and each.code in _KEPT_TOGETHER)]
+    findings += _after_split(answers, clusters, parts)
     if groups is not None and options.group is not None:
         findings += _few_groups(groups, parts, wish.group_name)
     return Division(parts, groups, tuple(findings))

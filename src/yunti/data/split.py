@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -70,10 +70,17 @@ class Wish:
 @final
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """The part of every row (0 train, 1 valid, 2 test, −1 set aside), and how it was found."""
+    """The part of every row (0 train, 1 valid, 2 test, −1 set aside), and how it was found.
+
+    Args:
+        part: of every row.
+        how: in a clause.
+        parted: whether rows that repeat each other stand on both sides, because nearly all do.
+    """
 
     part: NDArray[np.int8]
     how: str
+    parted: bool = False
 
 
 def share_of(rows: int) -> float:
@@ -118,12 +125,17 @@ def split(wish: Wish, seed: int) -> Parts:
         total = max(1, int(wish.lengths[part == _FREE].sum()))
         share = min(share, max(_CAP_BYTES / total, _FEW_TEXTS / free))
     wanted = {each: max(1, round(share * free)) for each in (TEST, VALID) if not (part == each).any()}
+    parted = False
     if wanted:
+        free_rows = part == _FREE
         how = _carve(wish, part, wanted, seed)
+        if any(not (part == each).any() for each in wanted) and len(np.unique(wish.clusters)) < len(part):
+            part[free_rows], parted = _FREE, True  # so many are alike that those that are not do not make a part
+            how = _carve(replace(wish, clusters=np.arange(len(part), dtype=np.int64)), part, wanted, seed)
         if wish.ready is not None:
             how = say(_CARVED[tuple(sorted(wanted))], how=how)
     part[part == _FREE] = TRAIN
-    return Parts(part, how)
+    return Parts(part, how, parted)
 
 
 def _carve(wish: Wish, part: NDArray[np.int8], wanted: dict[int, int], seed: int) -> str:

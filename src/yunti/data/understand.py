@@ -106,8 +106,8 @@ def understand(source: object, options: DataOptions, workspace: Path, tell: Tell
     tell(say("stage.examining"), 0.9)
     division = None if answers is None else divide(sheet, clusters, specs, options)
     everything = (*raw.broken, *broken.values())
-    findings = [*tell_broken(everything), *tell_reading(raw), *examined.findings, *clusters.findings]
-    findings += division.findings if division else ()
+    findings = [*tell_broken(everything), *tell_reading(raw), *examined.findings]
+    findings += division.findings if division else clusters.findings
     tell(say("stage.examining"), 1.0)
     known = {column.name: column for column in examined.columns}
     if answers is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -69,7 +70,20 @@ def remembered(writer: Writer, turns: Sequence[Turn], most: int) -> tuple[NDArra
         dropped += 1
         if rest[dropped].role == "user" or dropped == len(rest) - 1:  # a conversation begins with a question
             tokens = coder.asking([*head, *rest[dropped:]])
+    if len(tokens) > room and rest:
+        tokens = _shortened(coder, [*head, *rest[dropped:]], room)
     return tokens[-room:], dropped
+
+
+def _shortened(coder: ChatCoder, turns: Sequence[Turn], room: int) -> NDArray[Any]:
+    """Return the tokens of turns of whose last one only as much of the end stands as fits the room."""
+    *before, last = turns
+
+    def asking(letters: int) -> NDArray[Any]:
+        return coder.asking([*before, Turn(last.role, last.content[len(last.content) - letters :])])
+
+    most = bisect_right(range(len(last.content) + 1), room, key=lambda letters: len(asking(letters)))
+    return asking(max(0, most - 1))
 
 
 @final

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, final
@@ -45,11 +46,11 @@ class Sampling:
 
     def __post_init__(self) -> None:
         ranges = {
-            "temperature": (self.temperature >= 0, "0 or more"),
+            "temperature": (0 <= self.temperature < math.inf, "0 or more"),
             "top_k": (self.top_k >= 0, "0 or more"),
             "top_p": (0 < self.top_p <= 1, "above 0 and at most 1"),
             "min_p": (0 <= self.min_p < 1, "at least 0 and below 1"),
-            "repetition_penalty": (self.repetition_penalty > 0, "above 0"),
+            "repetition_penalty": (0.01 <= self.repetition_penalty <= 100, "from 0.01 to 100"),
             "max_tokens": (self.max_tokens >= 1, "1 or more"),
             "stop": (all(self.stop), "texts that are not empty"),
         }
@@ -81,7 +82,8 @@ def draw(
         scores[places] = np.where(some > 0, some / sampling.repetition_penalty, some * sampling.repetition_penalty)
     if sampling.temperature == 0:
         return int(scores.argmax())
-    scores /= sampling.temperature
+    with np.errstate(over="ignore"):  # a chance below all numbers is none
+        scores = (scores - scores.max()) / sampling.temperature
     order = np.argsort(-scores, kind="stable")
     if sampling.top_k:
         order = order[: sampling.top_k]

@@ -66,8 +66,8 @@ def plan_steps(
         RungError: not even so many steps fit.
     """
     usable = seconds - valid_rows * (pace.encode_seconds + pace.predict_seconds)
-    rows = _rows_to_encode(rows, pace, usable * _MARGIN)
     least = min(least, full_steps(recipe, rows))
+    rows = _rows_to_encode(rows, pace, usable * _MARGIN)
     if given is not None:
         before = _laid(recipe, rows, valid_rows, pace, given)
         if _seconds(before, pace) < usable and before.total >= least:

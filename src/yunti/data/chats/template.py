@@ -84,7 +84,7 @@ class Marks(Template):
     def jinja(self) -> str:
         """Return it as other programs read it."""
         turns = "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}<|over|>{% endfor %}"
-        return turns + "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+        return "{{ bos_token }}" + turns + "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 
     def facts(self) -> dict[str, Any]:
         """Return which it is."""
@@ -122,7 +122,7 @@ class Lines(Template):
     def jinja(self) -> str:
         """Return it as other programs read it."""
         end = f"{{% if message.role == 'assistant' %}}{self.ends[0]}{{% endif %}}"
-        turns = "{% for message in messages %}{{ message.role.title() + ':\n' + message.content }}"
+        turns = "{{ bos_token }}{% for message in messages %}{{ message.role.title() + ':\n' + message.content }}"
         asking = "{% if add_generation_prompt %}{{ 'Assistant:\n' }}{% endif %}"
         return f"{turns}{end}{{{{ '\n\n' }}}}{{% endfor %}}{asking}"
 

@@ -63,11 +63,15 @@ def turns_of(text: str | None) -> list[Turn]:
     return [Turn(role, "".join(content)) for role, content in found]
 
 
-def plain(texts: pa.LargeStringArray) -> pa.LargeStringArray:
-    """Return what was said in each conversation, a line or more a turn, without who said it."""
-    return pa.array(
-        ["\n".join(turn.content for turn in turns_of(text)) for text in texts.to_pylist()], pa.large_string()
-    )
+def plain(texts: pa.LargeStringArray, leave: Role | None = None) -> pa.LargeStringArray:
+    """Return what was said in each conversation, a line or more a turn, without who said it.
+
+    Args:
+        texts: the conversations.
+        leave: whose turns are left out, if anybody's.
+    """
+    said = [[turn.content for turn in turns_of(text) if turn.role != leave] for text in texts.to_pylist()]
+    return pa.array(["\n".join(each) for each in said], pa.large_string())
 
 
 def answer_lengths(texts: pa.LargeStringArray) -> NDArray[np.int64]:

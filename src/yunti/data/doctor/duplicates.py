@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from yunti.data.chats.turns import plain
 from yunti.data.doctor import minhash
 from yunti.data.doctor.sheet import Sheet
 from yunti.data.store import text_blocks
@@ -62,7 +63,7 @@ def find_duplicates(sheet: Sheet, inputs: Sequence[ColumnSpec], *, kept: bool) -
     chance = 1.0
     for column in used:
         values = sheet.table[column.name]
-        exact, loose = _keys(values)
+        exact, loose = _chat_keys(values) if column.parsing.get("chat", False) else _keys(values)
         keys, near = _mixed(keys ^ exact), _mixed(near ^ loose)
         chance *= _chance(values)
     exact_codes = _codes(keys, sheet.usable)
@@ -147,6 +148,13 @@ def _text_keys(values: pa.LargeStringArray) -> tuple[NDArray[np.uint64], NDArray
     texts, codes = encoded.dictionary, encoded.indices.to_numpy()
     codes = _linked(len(texts), *minhash.near_pairs(texts))[codes]
     return exact, _mixed(codes.astype(np.uint64))
+
+
+def _chat_keys(values: Column) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Give keys of conversations; they are alike by what people and models say, whatever the system said to all."""
+    assert isinstance(values, Texts)
+    exact = np.concatenate([_text_digests(block) for block in text_blocks(values.values, None)])
+    return exact, _text_keys(plain(values.values, leave="system"))[1]
 
 
 def _text_digests(texts: pa.LargeStringArray) -> NDArray[np.uint64]:
@@ -236,8 +244,9 @@ def _tell_near(sheet: Sheet, exact: NDArray[np.int64], near: NDArray[np.int64], 
     if count:
         places = np.sort(heads)
         file, row = sheet.raw.place(int(places[first]))
-        before = sheet.raw.place(int(places[earlier]))[1]
-        message = say("doctor.near duplicates", count=count, file=file, row=row, earlier=before)
+        other, before = sheet.raw.place(int(places[earlier]))
+        key = "doctor.near duplicates" if other == file else "doctor.near duplicates across"
+        message = say(key, count=count, file=file, row=row, other=other, earlier=before)
         yield Finding("near_duplicates", "note", _together(message, kept), None, file, row, count)
 
 

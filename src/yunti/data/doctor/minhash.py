@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +20,9 @@ from yunti.devices import cores
 GRAM = 5
 ALIKE = 0.8  # Jaccard similarity of the sets of 5-grams
 _BANDS, _ROWS = 12, 5  # a pair at 0.8 meets in some band with probability 0.99, one at 0.5 with 0.32
-_LETTERS = 2_000  # the start of a text is enough to know it
-_BLOCK = 2_000  # texts a thread takes at a time
+_LETTERS = 100_000  # of a text are read: what many texts begin with, such as a licence, is seldom longer
+_GRAMS = 2_000  # of a longer text stand for it: those with the smallest hashes, wherever they are
+_BLOCK, _BLOCK_LETTERS = 2_000, 2_000_000  # texts, and letters, that a thread takes at a time
 _PAIRS = 200_000  # pairs that are compared exactly, and pairs whose signatures are compared at a time
 _DOUBT = 0.13  # two and a half standard errors of a similarity that is estimated from 60 hashes
 
@@ -45,11 +47,8 @@ def near_pairs(texts: pa.LargeStringArray) -> tuple[NDArray[np.int64], NDArray[n
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     random = np.random.default_rng(20_240_229)  # of the method, not of the climb: the same texts always meet
     factors = random.integers(1, 2**32, _BANDS * _ROWS, dtype=np.uint32) | np.uint32(1)
-    starts = range(0, len(texts), _BLOCK)
     with ThreadPoolExecutor(max_workers=cores()) as pool:
-        signatures = np.concatenate(
-            list(pool.map(lambda start: _signatures(texts.slice(start, _BLOCK), factors), starts))
-        )
+        signatures = np.concatenate(list(pool.map(lambda part: _signatures(part, factors), _blocks(texts))))
     first, second = _candidates(signatures)
     agree = np.zeros(len(first))
     for start in range(0, len(first), _PAIRS):
@@ -70,8 +69,8 @@ def _similarities(
     """Jaccard similarity of pairs of texts, by the hashes of their 5-grams."""
     used, place = np.unique(np.concatenate([first, second]), return_inverse=True)
     sets: list[NDArray[np.uint32]] = []
-    for start in range(0, len(used), _BLOCK):
-        hashes, starts = _gram_hashes(texts.take(pa.array(used[start : start + _BLOCK])))
+    for part in _blocks(texts.take(pa.array(used))):
+        hashes, starts = _gram_hashes(part)
         sets += [np.unique(grams) for grams in np.split(hashes, starts[1:])]
     similar = np.empty(len(first))
     for pair, (one, two) in enumerate(zip(place[: len(first)], place[len(first) :], strict=True)):
@@ -91,8 +90,23 @@ def _signatures(texts: pa.LargeStringArray, factors: NDArray[np.uint32]) -> NDAr
     return signature
 
 
+def _blocks(texts: pa.LargeStringArray) -> list[pa.LargeStringArray]:
+    """Cut texts into blocks of bounded numbers of texts and letters."""
+    ends = np.cumsum(pc.utf8_length(texts).to_numpy().astype(np.int64))
+    cuts = [0]
+    while cuts[-1] < len(texts):
+        begin = cuts[-1]
+        before = int(ends[begin - 1]) if begin else 0
+        fits = int(np.searchsorted(ends, before + _BLOCK_LETTERS, side="right"))
+        cuts.append(min(max(fits, begin + 1), begin + _BLOCK, len(texts)))
+    return [texts.slice(start, stop - start) for start, stop in pairwise(cuts)]
+
+
 def _gram_hashes(texts: pa.LargeStringArray) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """Hash the 5-grams of all texts, one text after the other, and say where each begins."""
+    """Hash the 5-grams of all texts, one text after the other, and say where each begins.
+
+    Of a long text about 2,000 are kept, by the size of their hashes: like texts of about one length keep the same ones.
+    """
     padded = [text.ljust(GRAM, "\0") for text in texts.to_pylist()]
     letters = np.frombuffer("".join(padded).encode("utf-32-le"), dtype=np.uint32)
     ends = np.cumsum([len(text) for text in padded])
@@ -103,7 +117,14 @@ def _gram_hashes(texts: pa.LargeStringArray) -> tuple[NDArray[np.uint32], NDArra
     for place in range(1, GRAM):  # grams that would reach into the next text
         inside[ends[:-1] - place] = False
     starts = np.concatenate([[0], ends[:-1]]) - (GRAM - 1) * np.arange(len(padded))
-    return _mixed(hashes)[inside], starts
+    made = _mixed(hashes)[inside]
+    counts = np.diff(np.append(starts, len(made)))
+    if counts.max() <= _GRAMS:
+        return made, starts
+    bounds = np.minimum(1.0, _GRAMS / counts) * 2.0**32
+    kept = made < np.repeat(bounds, counts)
+    kept[starts] = True  # none is left without any
+    return made[kept], np.concatenate([[0], np.cumsum(np.add.reduceat(kept, starts))[:-1]])
 
 
 def _mixed(values: NDArray[np.uint32]) -> NDArray[np.uint32]:

@@ -158,15 +158,23 @@ def learn_coder(texts: AnyTexts, seed: int, seconds: float = math.inf) -> tuple[
     return PairCoder.fit(texts, size, seed, sample), wanted.reason
 
 
+_LEAST_TEXTS = 8
+
+
 def every_nth(texts: AnyTexts, seconds: float) -> int:
     """Return n where every n-th text is as much as the time holds to turn into tokens: a power of two.
+
+    However short the time is, eight texts stay.
 
     Example:
         >>> every_nth(["to be"] * 1000, 1.0), every_nth(["to be"] * 1000, 0.0004)
         (1, 8)
     """
-    total = sum(text_bytes(array) for array in as_texts(texts))
-    return 1 << max(0, math.ceil(math.log2(max(1.0, total / max(1.0, seconds * CODED_A_SECOND)))))
+    total = rows = 0
+    for array in as_texts(texts):
+        total, rows = total + text_bytes(array), rows + len(array)
+    wanted = math.ceil(math.log2(max(1.0, total / max(1.0, seconds * CODED_A_SECOND))))
+    return 1 << max(0, min(wanted, max(1, rows // _LEAST_TEXTS).bit_length() - 1))
 
 
 def restore_coder(state: CoderState) -> TextCoder:

@@ -21,7 +21,7 @@ _EACH_CHARACTER: Final = r"[\s\S]"
 
 
 def as_tokenizers(coder: TextCoder) -> dict[str, Any]:
-    """Return a coder as the content of a `tokenizer.json`.
+    """Return a coder as the content of a `tokenizer.json`; what begins a text is put before it.
 
     Bytes are BPE without pairs. Characters are BPE over single characters, of which those that are known are looked up
     whole and all others fall into their bytes. Learned pairs keep theirs, with a pattern that cuts words as
@@ -34,7 +34,7 @@ def as_tokenizers(coder: TextCoder) -> dict[str, Any]:
         >>> from tokenizers import Tokenizer
         >>> coder = CharacterCoder.fit(["上云梯", "下云梯"])
         >>> made = Tokenizer.from_str(json.dumps(as_tokenizers(coder)))
-        >>> made.encode("云a上").ids == coder.encode("云a上").tolist()
+        >>> made.encode("云a上", add_special_tokens=False).ids == coder.encode("云a上").tolist()
         True
     """
     state = coder.state()
@@ -91,9 +91,25 @@ def _put_together(model: dict[str, Any], pattern: str | None, special: dict[str,
         "added_tokens": _added(special),
         "normalizer": None,
         "pre_tokenizer": _SPELT if pattern is None else {"type": "Sequence", "pretokenizers": [cut, _SPELT]},
-        "post_processor": None,
+        "post_processor": _beginning(special),
         "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
         "model": {**model, "vocab": {**model["vocab"], **special}},
+    }
+
+
+def _beginning(special: dict[str, int]) -> dict[str, Any]:
+    """Put the end of a text before each, as it stands there where our models read: the first of the special tokens."""
+    name, token = next(iter(special.items()))
+    begin, text, more = (
+        {"SpecialToken": {"id": name, "type_id": 0}},
+        {"id": "A", "type_id": 0},
+        {"id": "B", "type_id": 1},
+    )
+    return {
+        "type": "TemplateProcessing",
+        "single": [begin, {"Sequence": text}],
+        "pair": [begin, {"Sequence": text}, {"Sequence": more}],
+        "special_tokens": {name: {"id": name, "ids": [token], "tokens": [name]}},
     }
 
 

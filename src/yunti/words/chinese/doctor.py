@@ -67,6 +67,7 @@ DOCTOR = {
     "doctor.duplicates across": "{count} 行与之前某一行的输入重复：首个是 {file} 第 {row} 行，"
     "与 {other} 第 {earlier} 行相同",
     "doctor.near duplicates": "{count} 行与之前某一行几乎相同：首个是 {file} 第 {row} 行，近似第 {earlier} 行",
+    "doctor.near duplicates across": "{count} 行与之前某一行几乎相同：首个是 {file} 第 {row} 行，近似 {other} 第 {earlier} 行",
     "doctor.together": "{finding}；它们留在划分的同一侧",
     "doctor.repeated documents": "{count} 篇文档除大小写和空白外与另一篇相同，已剔除：{examples}",
     "doctor.copied file": "{file!r} 与 {other!r} 重复",

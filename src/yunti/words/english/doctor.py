@@ -76,6 +76,8 @@ DOCTOR = {
     "first {file}, row {row:d}, as {other}, row {earlier:d}",
     "doctor.near duplicates": "{count:,} {count:row|rows} {count:is|are} nearly the same as an earlier row: first "
     "{file}, row {row:d}, like row {earlier:d}",
+    "doctor.near duplicates across": "{count:,} {count:row|rows} {count:is|are} nearly the same as an earlier row: first "
+    "{file}, row {row:d}, like {other}, row {earlier:d}",
     "doctor.together": "{finding:said}; kept on one side of the split",
     "doctor.repeated documents": "{count:,} {count:document repeats|documents repeat} another one but for case and blanks "
     "and {count:was|were} left out: {examples:each}",
