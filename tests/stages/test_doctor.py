@@ -338,7 +338,7 @@ def test_texts_that_only_begin_alike_are_not_alike_and_those_that_only_begin_oth
     assert (split.train, split.valid, split.test) == (72, 24, 24)
     random = np.random.default_rng(1)
     pairs = [
-        f"{' '.join(map(str, random.integers(1e6, size=100)))} {text}" for text in long_texts(60, 0, 3000) for _ in "ab"
+        f"{' '.join(map(str, random.integers(1e6, size=40)))} {text}" for text in long_texts(60, 0, 3000) for _ in "ab"
     ]
     twins = tmp_path / "twins.jsonl"
     twins.write_text("".join(json.dumps({"text": each}) + "\n" for each in pairs))
