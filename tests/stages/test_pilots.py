@@ -25,8 +25,9 @@ def tried(tmp_path_factory):
         patch.setattr(ascent, "LEAST_PILOT_ROWS", 30)
         patch.setattr(ascent, "PILOT_PARTS", (16, 8, 4))
         patch.setattr(Ascent, "climb_put_off", _interrupted)
-        climb = yunti.climb("sample:digits", budget=60, rungs="constant,mlp", out=folder, tell=told.append)
-    assert climb.record.rung("mlp").reason.startswith("interrupted"), climb.record.rung("mlp")
+        given = {"rungs": "constant,convnet", "budget": 60, "refit": False}
+        climb = yunti.climb("sample:digits", **given, out=folder, tell=told.append)
+    assert climb.record.rung("convnet").reason.startswith("interrupted"), climb.record.rung("mlp")
     return folder, told
 
 
@@ -49,7 +50,7 @@ def test_a_dear_rung_is_forecast_and_the_forecast_is_kept_beside_what_came(tried
     assert any(type(event).__name__ == "Foreseen" and "worth it" in event.sentence for event in told)
     assert "Foreseen" in (run / "log.jsonl").read_text()
     climb = yunti.resume(run)
-    record = climb.record.rung("mlp")
+    record = climb.record.rung("convnet")
     assert record.status in ("done", "stopped")
     seen = record.forecast
     assert [point.rows for point in seen.points] == [1079 // 16, 1079 // 8, 1079 // 4]
@@ -69,8 +70,8 @@ def test_a_dear_rung_is_forecast_and_the_forecast_is_kept_beside_what_came(tried
     assert "stop" in (climb.verdict.next[0].kind, climb.verdict.next[-1].kind)
     kept = json.loads((run / "climb.json").read_text())["rungs"][1]["forecast"]
     assert kept["median"] == seen.median
-    pilots = (folder / "outcomes" / "mlp" / "pilot.json").read_text()
-    assert (run / "outcomes" / "mlp" / "pilot.json").read_text() == pilots  # they were not made again
+    pilots = (folder / "outcomes" / "convnet" / "pilot.json").read_text()
+    assert (run / "outcomes" / "convnet" / "pilot.json").read_text() == pilots  # they were not made again
     assert climb.record.budget.spent_seconds < 1.05 * 90
 
 
@@ -78,13 +79,13 @@ def test_a_rung_that_is_not_worth_it_is_left_out_with_the_numbers(tried, tmp_pat
     run = copied(tried[0], tmp_path)
     monkeypatch.setattr(outlook, "LEAST_CHANCE", 1.1)
     climb = yunti.resume(run)
-    record = climb.record.rung("mlp")
+    record = climb.record.rung("convnet")
     assert record.status == "skipped"
     assert record.reason.startswith("expected accuracy 0.")
     assert record.reason.endswith("→ not worth it")
     assert record.forecast.outcome is None
     assert climb.verdict.chosen == "constant"
-    assert yunti.resume(run).record.rung("mlp") == record
+    assert yunti.resume(run).record.rung("convnet") == record
 
 
 def test_cheap_rungs_get_a_guess_and_a_curve_and_no_pilots(tmp_path):

@@ -40,12 +40,12 @@ def unfit_for(spec: Spec) -> str | None:
     tokeniser = folder / "tokenizer.json"
     if not tokeniser.is_file():
         return say("unfit.no tokeniser", folder=folder)
-    changed = max(each.stat().st_mtime_ns for each in folder.iterdir())
+    changed = tuple(sorted((each.name, each.stat().st_mtime_ns) for each in folder.iterdir()))
     return _unfit_tokeniser(folder, are_chats(spec), changed)
 
 
 @lru_cache(maxsize=8)
-def _unfit_tokeniser(folder: Path, chats: bool, _changed: int) -> str | None:
+def _unfit_tokeniser(folder: Path, chats: bool, _changed: tuple[tuple[str, int], ...]) -> str | None:
     from yunti.data.chats.foreign import template_of
     from yunti.data.tokenisers import FolderCoder
     from yunti.errors import InputError
