@@ -49,6 +49,16 @@ class ColumnSpec:
     rate: int | None = None
     parsing: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def holds_chats(self) -> bool:
+        """Whether its texts are conversations."""
+        return bool(self.parsing.get("chat", False))
+
+    @property
+    def holds_passages(self) -> bool:
+        """Whether its texts are passages that were cut from longer ones."""
+        return bool(self.parsing.get("passages", False))
+
 
 @dataclass(frozen=True)
 class TaskSpec:

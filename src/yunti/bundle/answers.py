@@ -102,7 +102,7 @@ def evaluate_source(model: Model, about: About, source: object) -> dict[str, Any
 def _read(about: About, source: object, workspace: Path) -> Raw:
     """Read a source as the model's was read; running text is the column that the model knows, whatever it is called."""
     raw = read_raw(source, workspace, running=about.task.name == "language")
-    if about.target.parsing.get("chat", False):
+    if about.target.holds_chats:
         return _conversations(raw, about, workspace)
     return replace(raw, arrow=raw.arrow.rename_columns([about.target.name])) if raw.task == "language" else raw
 

@@ -153,7 +153,7 @@ class Bundle:
     @property
     def chats(self) -> bool:
         """Whether it learned from conversations, so that it answers."""
-        return any(column.parsing.get("chat", False) for column in self.spec.columns)
+        return any(column.holds_chats for column in self.spec.columns)
 
     def chat(self, messages: Sequence[Mapping[str, str]], *, stream: int = 0, **sampling: Any) -> Iterator[str]:
         """Answer a conversation, piece by piece. Only bundles that learned from conversations can.

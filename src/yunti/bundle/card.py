@@ -74,7 +74,7 @@ def _title(about: About, made: str) -> Iterator[str]:
         shown = ", ".join(f"`{_code(label)}`" for label in task.classes[:MOST_CLASSES])
         more = len(task.classes) - MOST_CLASSES
         yield shown + (f" and {more} more." if more > 0 else ".")
-    elif task.name == "language" and about.target.parsing.get("chat", False):
+    elif task.name == "language" and about.target.holds_chats:
         yield f"It answers in conversations such as those of `{_code(task.target)}`, and tells how likely an answer is."
         yield "It reads each turn between two special tokens, which no text can forge: `<|system|>`, `<|user|>` or"
         yield "`<|assistant|>` before it, and `<|over|>` behind it. It is scored on what the assistant says alone."
@@ -181,7 +181,7 @@ def _use(about: About) -> Iterator[str]:
         "regression": "`prediction`",
         "language": "`prediction`, the bits per byte of its text",
     }[about.task.name]
-    chats = bool(about.target.parsing.get("chat", False))
+    chats = about.target.holds_chats
     new, labelled = ("new.txt", "new.txt") if about.task.name == "language" else ("new.csv", "labelled.csv")
     new, labelled = ("chats.jsonl", "chats.jsonl") if chats else (new, labelled)
     yield "## How to use it"

@@ -243,7 +243,7 @@ def _next_lines(record: ClimbRecord, folder: Path, width: int) -> Iterator[Text]
 
 def _use(record: ClimbRecord, bundle: str) -> str:
     """Return the command that most people want next."""
-    if any(column.parsing.get("chat", False) for column in record.data.columns):
+    if any(column.holds_chats for column in record.data.columns):
         return f"yunti chat {bundle}"
     if record.task.name == "language":
         return f'yunti generate {bundle} --prompt "…"'

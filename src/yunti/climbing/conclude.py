@@ -51,7 +51,7 @@ def conclude(state: State, ladder: Sequence[Rung], *, open_test: bool) -> None:
         if cut is not None and could_pass(cut, choice.chosen, state.metric):
             state.draw_compute_curve(cut, state.left())
     _look_ahead(state, ladder)
-    chats = any(column.parsing.get("chat", False) for column in state.dataset.columns)
+    chats = any(column.holds_chats for column in state.dataset.columns)
     if open_test and state.record.task.name == "language" and not chats:
         _search_copies(state, choice.chosen)
     if open_test and state.request.refit:

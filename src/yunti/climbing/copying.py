@@ -44,7 +44,7 @@ def search_copies(job: Job, send: Send) -> None:
     texts = [each.text for each in written if each.text]
     if not texts:
         return  # there was no time, or the model ends every text at once
-    joined = bool(model.spec.of_kind("text")[0].parsing.get("passages", False))
+    joined = model.spec.of_kind("text")[0].holds_passages
     found = find_copies([texts, held], train, joined=joined, until=until)
     own, other = found.shares
     run.save_copied(

@@ -181,7 +181,7 @@ def cut_short(rung: RungRecord) -> bool:
 
 
 def _pretrained(standing: Standing) -> Iterator[NextStep]:
-    read = [each for each in standing.spec.of_kind(*_READ_BY_PRETRAINED) if not each.parsing.get("chat", False)]
+    read = [each for each in standing.spec.of_kind(*_READ_BY_PRETRAINED) if not each.holds_chats]
     if standing.spec.pretrained is not None or not read:
         return
     seen = prior("pretrained", standing.spec, standing.metric, standing.trained)

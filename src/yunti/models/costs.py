@@ -26,7 +26,7 @@ def texts_of(spec: Spec, table: Table) -> pa.LargeStringArray:
 
 def are_chats(spec: Spec) -> bool:
     """Say whether the texts that a spec speaks of are conversations."""
-    return bool(spec.of_kind("text")[0].parsing.get("chat", False))
+    return spec.of_kind("text")[0].holds_chats
 
 
 def learned_coder(spec: Spec, texts: pa.LargeStringArray, seconds: float = math.inf) -> tuple[TextCoder, str]:

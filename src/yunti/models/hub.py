@@ -38,10 +38,7 @@ def folder_of(place: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     got = ""
-    for local in (
-        True,
-        False,
-    ):  # a download that broke off, or was of a tokeniser only, leaves a part of a model behind
+    for local in (True, False):  # a download that broke off, or was of a tokeniser only, leaves a part behind
         try:
             found = Path(snapshot_download(place, allow_patterns=_FILES, local_files_only=local))
             if _is_whole(found):

@@ -264,7 +264,7 @@ class Documents:
         folder = stored.folder / TOKENS if isinstance(stored, StoredColumns) else Path(tempfile.mkdtemp())
         spec, context = network.spec, network.shape["context"]
         file = write_tokens(folder, "rows", _streamed(spec, examples.table), coder_of(network))
-        apart = not spec.of_kind("text")[0].parsing.get("passages", False)  # what was cut goes on in the next one
+        apart = not spec.of_kind("text")[0].holds_passages  # what was cut goes on in the next one
         packs = not apart or cast(Surprise, network.module).language.packs
         windows = _Learned(Windows(file, context), apart) if packs else _Scored(Passes(file, context, context))
         if not beside:

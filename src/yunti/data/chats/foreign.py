@@ -38,18 +38,15 @@ def template_of(folder: Path, special: Mapping[str, int], first: int, end: int) 
             must = "a special token must end its texts, and then answers as well"
             raise SourceError(str(folder), must, f"token {end} is none", "give another model")
         return Lines(names[end])
-    variables = {
-        name: text for name in ("bos_token", "eos_token", "unk_token", "pad_token") if (text := _text(told, name))
-    }
-    told_first = names.get(first, "")
-    some = next(iter(special), None)
-    tried = None if some is None else JinjaTemplate(source, [*special], some, variables, told_first)
-    pieces = [] if tried is None else tried.pieces(_ASKED)
-    closing = [piece.text for piece in pieces if piece.special and piece.counts]
+    variables = {name: text for name in _NAMED if (text := _text(told, name))}
+    closing: list[str] = []
+    if special:  # any of them serves while it is not known which one ends answers
+        tried = JinjaTemplate(source, [*special], next(iter(special)), variables, names.get(first, ""))
+        closing = [piece.text for piece in tried.pieces(_ASKED) if piece.special and piece.counts]
     if len(closing) < sum(turn.role == "assistant" for turn in _ASKED):
         must, got = "a special token must end every answer in its chat template", "none does"
         raise SourceError(str(folder), must, got, _MEND)
-    return JinjaTemplate(source, [*special], closing[0], variables, told_first)
+    return JinjaTemplate(source, [*special], closing[0], variables, names.get(first, ""))
 
 
 def _source(folder: Path, told: Mapping[str, Any]) -> str | None:

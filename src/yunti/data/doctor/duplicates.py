@@ -63,7 +63,7 @@ def find_duplicates(sheet: Sheet, inputs: Sequence[ColumnSpec], *, kept: bool) -
     chance = 1.0
     for column in used:
         values = sheet.table[column.name]
-        exact, loose = _chat_keys(values) if column.parsing.get("chat", False) else _keys(values)
+        exact, loose = _chat_keys(values) if column.holds_chats else _keys(values)
         keys, near = _mixed(keys ^ exact), _mixed(near ^ loose)
         chance *= _chance(values)
     exact_codes = _codes(keys, sheet.usable)
@@ -141,20 +141,23 @@ def _keys(column: Column) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
 
 
 def _text_keys(values: pa.LargeStringArray) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    exact = np.concatenate([_text_digests(block) for block in text_blocks(values, None)])
-    if values.nbytes > MOST_BYTES:
-        return exact, np.concatenate([_text_digests(minhash.normalised(block)) for block in text_blocks(values, None)])
-    encoded = pc.dictionary_encode(minhash.normalised(values))
-    texts, codes = encoded.dictionary, encoded.indices.to_numpy()
-    codes = _linked(len(texts), *minhash.near_pairs(texts))[codes]
-    return exact, _mixed(codes.astype(np.uint64))
+    return np.concatenate([_text_digests(block) for block in text_blocks(values, None)]), _near_text_keys(values)
 
 
 def _chat_keys(values: Column) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Give keys of conversations; they are alike by what people and models say, whatever the system said to all."""
     assert isinstance(values, Texts)
     exact = np.concatenate([_text_digests(block) for block in text_blocks(values.values, None)])
-    return exact, _text_keys(plain(values.values, leave="system"))[1]
+    return exact, _near_text_keys(plain(values.values, leave="system"))
+
+
+def _near_text_keys(values: pa.LargeStringArray) -> NDArray[np.uint64]:
+    if values.nbytes > MOST_BYTES:
+        return np.concatenate([_text_digests(minhash.normalised(block)) for block in text_blocks(values, None)])
+    encoded = pc.dictionary_encode(minhash.normalised(values))
+    texts, codes = encoded.dictionary, encoded.indices.to_numpy()
+    codes = _linked(len(texts), *minhash.near_pairs(texts))[codes]
+    return _mixed(codes.astype(np.uint64))
 
 
 def _text_digests(texts: pa.LargeStringArray) -> NDArray[np.uint64]:
