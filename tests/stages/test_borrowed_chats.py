@@ -16,14 +16,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import yunti
 from borrowed import bases
 from yunti.cli.app import run
-from yunti.data.chats.foreign import template_of
+from yunti.data.chats.foreign import coder_in, template_of
 from yunti.data.chats.template import JinjaTemplate, Lines, restore_template
 from yunti.data.chats.turns import Turn, written
 from yunti.data.table import Examples, Table, Texts
 from yunti.data.tokenisers import ChatCoder, FolderCoder, restore_coder
 from yunti.errors import SourceError
 from yunti.ladders.find import find_rung
-from yunti.models.causal_texts import coder_in
 from yunti.models.contract import Size, Watch
 from yunti.models.settings import settings_from
 from yunti.specs import ColumnSpec, Spec
@@ -201,7 +200,7 @@ def test_a_template_that_ends_only_the_last_answer_is_refused(tmp_path, with_tem
 
 def test_templates_are_found_and_told_again(with_template):
     coder = FolderCoder.read(with_template)
-    own = template_of(with_template, coder.special, coder.first, coder.end)
+    own = template_of(with_template, coder)
     assert isinstance(own, JinjaTemplate)
     assert own.ends == ("<|im_end|>",)
     assert restore_template(own.facts()).pieces(TALK) == own.pieces(TALK)

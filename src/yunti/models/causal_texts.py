@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from yunti.data.chats.foreign import template_of
+from yunti.data.chats.foreign import coder_in
 from yunti.data.encode import Encoded, Stream
 from yunti.data.table import Examples, Packed, Table
 from yunti.data.tokenisers import ChatCoder, CoderState, FolderCoder, TextCoder, restore_coder
@@ -231,17 +231,6 @@ class ZeroShot(Estimator):
                 batch = {TOKENS + name: torch.from_numpy(each) for name, each in arrays.items()}
                 made.append(self.module(moved(batch, self.spec.device)).float().cpu().numpy())
         return NextToken(self.spec.task).decode(np.concatenate(made))
-
-
-def coder_in(folder: Path, chats: bool) -> TextCoder:
-    """Return the tokeniser of a model's folder; of conversations, with its template or a plain one.
-
-    Raises:
-        SourceError: the folder has none that loses nothing, or none for conversations.
-        OptionError: its template cannot be rendered.
-    """
-    coder = FolderCoder.read(folder)
-    return ChatCoder(coder, template_of(folder, coder.special, coder.first, coder.end)) if chats else coder
 
 
 def plain_coder(coder: TextCoder) -> FolderCoder:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from yunti.data.table import Ragged
 from yunti.data.tokenisers.blocks import running
 from yunti.data.tokenisers.coder import CoderState, TextCoder
+from yunti.data.tokenisers.files import FolderFiles
 from yunti.data.tokenisers.pairs import byte_letters, pieces_of, tokens_of
 from yunti.errors import SourceError
 from yunti.words import say
@@ -74,12 +75,13 @@ class FolderCoder(TextCoder):
             SourceError: there is none, it is damaged, or it is not lossless byte-level BPE.
         """
         path = folder / _FILE
-        learned = _json(path)
+        files = FolderFiles(folder)
+        learned = files.read(_FILE)
         must = "its tokeniser must be BPE over bytes, which every text comes back from"
         try:
             lossless = _without_losses(learned)
             special = {each["content"]: each["id"] for each in learned["added_tokens"] if each["special"]}
-            end = _end(folder, {**learned["model"]["vocab"], **special})
+            end = _end(files, {**learned["model"]["vocab"], **special})
             coder = cls(json.dumps(lossless, ensure_ascii=False), end, special, folder.name)
         except (KeyError, TypeError, AttributeError) as error:
             got = f"its model is {_kind(learned)}, or holds no {error}"
@@ -178,29 +180,14 @@ def _kind(learned: Any) -> str:
     return str(model.get("type") or ("BPE" if "merges" in model else "of an unknown kind"))
 
 
-def _end(folder: Path, tokens: Mapping[str, int]) -> int:
+def _end(files: FolderFiles, tokens: Mapping[str, int]) -> int:
     """Return the token that ends a document."""
-    for name in ("tokenizer_config.json", "special_tokens_map.json"):
-        told = _json(folder / name).get("eos_token") if (folder / name).is_file() else None
-        told = told.get("content") if isinstance(told, dict) else told
-        if isinstance(told, str) and told in tokens:
+    for told in files.named("eos_token"):
+        if told in tokens:
             return tokens[told]
     for name in ("generation_config.json", "config.json"):
-        told = _json(folder / name).get("eos_token_id") if (folder / name).is_file() else None
-        told = told[0] if isinstance(told, list) and told else told
-        if isinstance(told, int):
-            return told
+        number = files.told(name).get("eos_token_id")
+        number = number[0] if isinstance(number, list) and number else number
+        if isinstance(number, int):
+            return number
     raise KeyError("eos_token")
-
-
-def _json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        SourceError: it cannot be read or is no JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        reason = "it is not there" if isinstance(error, FileNotFoundError) else f"{type(error).__name__}: {error}"
-        raise SourceError(str(path), "it must be a file of JSON", reason, "fetch the model's folder again") from error

@@ -56,7 +56,7 @@ def _unfit_tokeniser(folder: Path, chats: bool, _changed: tuple[tuple[str, int],
         return say("unfit.tokeniser", folder=folder, got=error.parts[2])
     try:
         if chats:
-            template_of(folder, coder.special, coder.first, coder.end)
+            template_of(folder, coder)
     except InputError as error:
         return say("unfit.template", folder=folder, got=error.parts[2])
     return None
