@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from yunti.records import ClimbRecord, RungRecord, from_json
+from yunti.records import ClimbRecord, RungRecord
+from yunti.storing import from_json
 
 
 def main() -> None:

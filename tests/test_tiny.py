@@ -11,7 +11,7 @@ import pytest
 
 import yunti
 from yunti.cli import app
-from yunti.records import to_json
+from yunti.storing import to_json
 
 
 @pytest.fixture(scope="module")

@@ -5,16 +5,10 @@ Fields may be added, never renamed: people keep these files.
 
 from __future__ import annotations
 
-import json
-import math
-import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from yunti.copied import CopiedRecord
-from yunti.errors import SourceError
 from yunti.specs import ColumnSpec, Era, TaskSpec
 
 Status = Literal["done", "skipped", "failed", "stopped"]
@@ -127,7 +121,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Point:
-    """A rung trained on some of the training rows: a point of its learning curve; or over fewer steps.
+    """A rung trained on some of the training rows: a point of its learning curve; or over fewer steps, or narrower.
 
     Args:
         rows: that it learned from.
@@ -137,6 +131,7 @@ class Point:
         peak_memory_bytes: of the process up to then.
         start_seconds: of its seconds, those before it first reported that it learns: reading, first step, compilation.
         steps: that it took, of a point of a compute curve.
+        parameters: learned numbers, of a point of a size curve.
     """
 
     rows: int
@@ -146,6 +141,7 @@ class Point:
     peak_memory_bytes: int
     start_seconds: float = 0.0
     steps: int | None = None
+    parameters: int | None = None
 
 
 @dataclass(frozen=True)
@@ -204,9 +200,9 @@ class ForecastRecord:
 class RungRecord:
     """One rung of the climb: trained, or why not.
 
-    `plan` holds what was derived for it (width, depth, epochs, learning rate, ...) with the reasons; `scores` every
-    metric of the task on the validation rows; `curve` its scores on growing parts of the training rows, and `shorter`
-    those of shorter trainings, if they were measured.
+    `plan` holds what was derived for it (width, depth, epochs, ...) with the reasons; `scores` every metric of the task
+    on the validation rows; `curve` its scores on growing parts of the training rows, `shorter` and `smaller` those of
+    shorter trainings and of narrower networks, if they were measured.
     """
 
     name: str
@@ -221,6 +217,7 @@ class RungRecord:
     plan: dict[str, Any] = field(default_factory=dict)
     curve: tuple[Point, ...] = ()
     shorter: tuple[Point, ...] = ()
+    smaller: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -243,11 +240,11 @@ class NextStep:
         high: its upper end.
         cost_seconds: seconds of training that it takes; None where only the user knows what it costs.
         worth_it: whether it is worth its cost; None where nobody here can say.
-        kind: climb a rung that was left out, get more data, train longer, give a pretrained model, or stop.
+        kind: of the step; "rung" is one that was left out.
         rung: the rung concerned.
         rows: training rows there would be.
         chance: probability that the gain counts: that it is more than the standard error of the score.
-        basis: what the numbers come from: pilots, a curve over rows or steps, the prior on other data, or nothing.
+        basis: what the numbers come from: pilots, a curve over rows, steps or sizes, other data, or nothing.
     """
 
     action: str
@@ -256,7 +253,7 @@ class NextStep:
     high: float | None = None
     cost_seconds: float | None = None
     worth_it: bool | None = None
-    kind: Literal["rung", "data", "longer", "pretrained", "stop"] = "rung"
+    kind: Literal["rung", "data", "longer", "larger", "pretrained", "stop"] = "rung"
     rung: str = ""
     rows: int | None = None
     chance: float | None = None
@@ -347,53 +344,3 @@ class ClimbRecord:
     def rung(self, name: str) -> RungRecord | None:
         """Return the record of the rung of this name, if it is there."""
         return next((each for each in self.rungs if each.name == name), None)
-
-
-Record = TypeVar("Record")
-
-
-def to_json(record: Any) -> str:
-    """Write a frozen record as indented JSON; NaN and infinities become null."""
-    return json.dumps(_finite(asdict(record)), indent=2, ensure_ascii=False) + "\n"
-
-
-def from_json(kind: type[Record], text: str, where: str = "climb.json") -> Record:
-    """Read a record of this kind from JSON text, checking every field.
-
-    Unknown fields are passed over, so that files of later versions can be read.
-
-    Raises:
-        SourceError: the text is not JSON, or a field is missing or of another type.
-    """
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        record: Record = TypeAdapter(kind).validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise SourceError(
-            where, f"it must hold a {kind.__name__}", f"{place}: {first['msg']}", "make it anew, or restore the file"
-        ) from error
-    return record
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return value
-
-
-def write_atomic(path: Path, text: str | bytes) -> None:
-    """Write a whole file or nothing: to a neighbour first, flushed to disk, then renamed over the old one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    content = text.encode() if isinstance(text, str) else text
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-STILL = ["training.augment.shift=0", "training.augment.noise=0", "model.dropout=0.0"]
+# in fp32: sums of halves are rounded so much that their order tells
+STILL = ["training.augment.shift=0", "training.augment.noise=0", "model.dropout=0.0", "engine.precision=fp32"]
 LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--no-python"]
 
 

@@ -14,7 +14,9 @@ from yunti.models.decoder import Decoder, own_document
 from yunti.models.decoder_layers import normalised, rotations, squared_relu, turned
 from yunti.models.decoder_size import DecoderShape, derive
 from yunti.models.exchange import read_transformers, write_transformers
+from yunti.models.looking import looked
 from yunti.models.lstm_language import LstmLanguage, LstmShape
+from yunti.models.token_loss import _parts as parts_of
 from yunti.models.token_loss import token_loss, token_losses
 
 SHAPE = DecoderShape(vocabulary=50, width=32, depth=2, heads=4, key_value_heads=2, context=48)
@@ -185,6 +187,7 @@ def test_a_text_longer_than_the_context_is_written_on_from_its_latter_half():
 @pytest.mark.parametrize("room", [1, 1 << 20])
 def test_the_loss_in_parts_is_cross_entropy_and_so_are_its_gradients(monkeypatch, cap, room):
     monkeypatch.setattr("yunti.models.token_loss._ROOM", room)  # 16 rows at once, or all
+    monkeypatch.setattr("yunti.models.token_loss._LEAST_ROWS", 1)
     random = random_at()
     targets = torch.randint(-1, 30, (70,), generator=random)
     pairs = []
@@ -203,6 +206,39 @@ def test_the_loss_in_parts_is_cross_entropy_and_so_are_its_gradients(monkeypatch
         pairs.append((loss, states.grad, weight.grad))
     for own, wanted in zip(*pairs, strict=True):
         torch.testing.assert_close(own, wanted)
+
+
+def test_parts_have_many_rows_even_of_a_large_vocabulary():
+    sizes = [parts_of(torch.empty(2000, 1), torch.empty(words, 1)) for words in (65, 2048, 16384, 150_000, 10_000_000)]
+    assert [part[0].stop for part in sizes] == [4032, 256, 256, 111, 16]
+    assert all([part.start for part in parts] == [0, *(part.stop for part in parts[:-1])] for parts in sizes)
+
+
+@pytest.mark.parametrize("shape", [SHAPE, CAPPED])
+def test_in_bf16_losses_and_gradients_are_those_of_fp32_but_for_its_rounding(shape):
+    tokens, found = torch.randint(50, (6, 33), generator=random_at()), []
+    for narrow in (False, True):
+        module = made(shape).train()
+        with torch.autocast("cpu", torch.bfloat16, enabled=narrow):
+            loss = module.loss(tokens)
+        loss.backward()
+        assert loss.dtype == torch.float32
+        found.append((loss.detach(), torch.cat([each.grad.flatten() for each in module.parameters()])))
+    (exact, slope), (rounded, narrowed) = found
+    assert float(rounded) == pytest.approx(float(exact), rel=0.01)
+    assert F.cosine_similarity(slope, narrowed, dim=0) > 0.99
+
+
+def test_attention_on_a_processor_is_exact_in_bf16_too():
+    parts = [torch.randn(2, heads, 5, 8, generator=random_at(heads)) for heads in (4, 2, 2)]
+    narrow = [each.bfloat16() for each in parts]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = looked(*narrow, causal=True)
+    wanted = F.scaled_dot_product_attention(*(each.float() for each in narrow), is_causal=True, enable_gqa=True)
+    assert torch.equal(found, wanted)
+    mask = torch.tensor([True, False, True, True, False])[None, None, None]
+    masked = F.scaled_dot_product_attention(*parts, attn_mask=mask, enable_gqa=True)
+    assert torch.equal(looked(*parts, mask), masked)
 
 
 def test_a_head_that_stays_as_it_is_passes_on_the_same_gradient():

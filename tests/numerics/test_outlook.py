@@ -15,8 +15,9 @@ from yunti.climbing.forecast.curve import Forecast
 from yunti.climbing.forecast.outlook import Known, in_errors, outlook
 from yunti.climbing.forecast.worth import parse_worth
 from yunti.climbing.wording import foreseen
-from yunti.records import Cost, ForecastRecord, Point, RungRecord, Score, from_json, to_json
+from yunti.records import Cost, ForecastRecord, Point, RungRecord, Score
 from yunti.specs import TaskSpec
+from yunti.storing import from_json, to_json
 from yunti.tasks.metrics import METRICS, metric_named
 from yunti.words import speaking, told
 

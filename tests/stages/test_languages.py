@@ -21,8 +21,9 @@ from yunti.ladders.find import find_rung
 from yunti.models.contract import Size, Watch
 from yunti.models.generation import write, write_all
 from yunti.models.sampling import Sampling
-from yunti.records import ClimbRecord, from_json
+from yunti.records import ClimbRecord
 from yunti.specs import ColumnSpec, Spec
+from yunti.storing import from_json
 from yunti.tasks.language import bits_per_byte
 from yunti.tasks.task import infer_task
 from yunti.training import refit, train

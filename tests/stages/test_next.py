@@ -9,9 +9,10 @@ import pytest
 
 from yunti.climbing.forecast.alike import SIBLINGS, factors_on_tables
 from yunti.climbing.forecast.prior import prior
+from yunti.climbing.forecast.scaled import TWICE_AS_LONG, change_with_size, change_with_steps, could_pass
 from yunti.climbing.forecast.worth import FREE, parse_worth
 from yunti.climbing.limit import limit, noise_floor, strong_rungs
-from yunti.climbing.next import Standing, change_with_rows, change_with_steps, could_pass, next_steps
+from yunti.climbing.next import Standing, change_with_rows, next_steps
 from yunti.data.doctor.duplicates import repeats
 from yunti.ladders.prediction import LADDER
 from yunti.records import Cost, ForecastRecord, Point, RepeatsRecord, RungRecord, Score
@@ -177,9 +178,49 @@ def test_nobody_is_asked_to_train_longer_what_gets_worse_or_has_ended():
 
 def test_only_what_could_pass_the_chosen_rung_is_worth_shorter_trainings():
     chosen, metric = rung("linear", 0.84), metric_named("accuracy")
-    assert could_pass(trained(0.6, 0.7, 0.8), chosen, metric)
-    assert could_pass(rung("mlp", 1.0), rung("mlp", 1.0), metric)
-    assert not could_pass(trained(0.4, 0.5, 0.6), chosen, metric)
+    assert could_pass(trained(0.6, 0.7, 0.8), chosen, TWICE_AS_LONG, metric)
+    assert could_pass(rung("mlp", 1.0), rung("mlp", 1.0), TWICE_AS_LONG, metric)
+    assert not could_pass(trained(0.4, 0.5, 0.6), chosen, TWICE_AS_LONG, metric)
+
+
+def grown(*scores, half=0.01, **plan):
+    """A network that was trained in full, with its scores at a quarter, half and all of its dial."""
+    smaller = tuple(
+        Point(8000, score, half / 1.96, seconds, 2**28, parameters=parameters)
+        for score, seconds, parameters in zip(scores[:-1], (2.5, 5.0), (1000, 4000), strict=True)
+    )
+    return rung("mlp", scores[-1], half, smaller=smaller, plan={"dial": 1.0, "parameters": 16000, **plan})
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.1, 0.3])
+def test_narrower_networks_tell_what_twice_the_dial_brings(slope):
+    errors = [0.2 * (1000 / parameters) ** slope for parameters in (1000, 4000, 16000)]
+    seen = change_with_size(grown(*(1 - error for error in errors)), metric_named("accuracy"))
+    assert seen.low <= 4**-slope <= seen.high
+    assert seen.median == pytest.approx(4**-slope, rel=0.12)
+    assert change_with_size(rung("mlp", 0.8, plan={"dial": 1.0, "parameters": 16000}), metric_named("accuracy")) is None
+
+
+def test_a_network_that_gains_by_its_size_is_offered_larger_and_is_the_limit():
+    steep, flat = grown(0.5, 0.7, 0.84), grown(0.838, 0.839, 0.84, half=0.06)
+    for whole, worth_it in ((steep, True), (flat, False)):
+        step = next(step for step in next_steps(standing(whole)) if step.kind == "larger")
+        assert step.basis == "curve"
+        assert step.low < step.gain < step.high
+        assert step.worth_it is worth_it
+        assert step.cost_seconds == pytest.approx(20)  # twice what it took, as before it
+    here, target, nobody = standing(steep), np.zeros(100, dtype=int), answers(("mlp", np.zeros(100, dtype=int)))
+    found = limit(here, next_steps(here), target, nobody, None)
+    assert (found.what, found.reason.split(":")[0]) == ("model", "The model's size is the limit")
+    unknown = next(step for step in next_steps(standing(replace(steep, smaller=()))) if step.kind == "larger")
+    assert (unknown.basis, unknown.cost_seconds) == ("prior", None)
+
+
+def test_nobody_is_asked_to_enlarge_what_had_no_time_or_gets_worse():
+    short = grown(0.5, 0.7, 0.84, shortened="half of it")
+    worse = grown(0.9, 0.87, 0.8, half=0.002)
+    for whole in (short, worse, rung("boosting", 0.84)):
+        assert not any(step.kind == "larger" for step in next_steps(standing(whole)))
 
 
 def answers(*rows):

@@ -9,9 +9,8 @@ import pytest
 
 import yunti
 from yunti.climbing import ascent
-from yunti.climbing import next as next_
 from yunti.climbing.ascent import Ascent
-from yunti.climbing.forecast import outlook
+from yunti.climbing.forecast import outlook, scaled
 from yunti.climbing.state import State
 from yunti.errors import OptionError
 
@@ -164,7 +163,7 @@ def test_a_report_that_a_kill_prevented_is_written_when_the_climb_is_resumed(tmp
 
 
 def test_a_network_that_was_cut_short_is_trained_over_fewer_steps_in_the_time_left(tmp_path, monkeypatch):
-    monkeypatch.setattr(next_, "cut_short", lambda rung: rung.name == "mlp")  # whatever the machine's pace
+    monkeypatch.setattr(scaled, "cut_short", lambda rung: rung.name == "mlp")  # whatever the machine's pace
     monkeypatch.setattr(State, "draw_curve", lambda *_: None)  # which would take of the time left
     climb = yunti.climb("sample:digits", budget=240, rungs="constant,mlp", out=tmp_path / "run", refit=False)
     record = climb.record.rung("mlp")
@@ -177,3 +176,22 @@ def test_a_network_that_was_cut_short_is_trained_over_fewer_steps_in_the_time_le
     assert step.basis == "curve"
     again = yunti.resume(tmp_path / "run")
     assert again.record.rung("mlp").shorter == record.shorter
+
+
+def test_a_network_that_was_trained_in_full_is_tried_narrower_in_the_time_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(scaled, "cut_short", lambda _: False)
+    monkeypatch.setattr(State, "draw_curve", lambda *_: None)
+    out = tmp_path / "run"
+    climb = yunti.climb("sample:penguins", budget=120, rungs="constant,mlp", out=out, refit=False)
+    record = climb.record.rung("mlp")
+    quarter, half = record.smaller
+    assert quarter.parameters < half.parameters < record.plan["parameters"]
+    assert min(quarter.score, half.score) > 0.8
+    assert climb.record.test is not None
+    step = next(step for step in climb.verdict.next if step.kind == "larger")
+    assert step.rung == "mlp"
+    assert step.low <= step.gain <= step.high
+    assert step.action == "make mlp larger (--set model.dial=2)"
+    kept = json.loads((out / "climb.json").read_text())["rungs"][1]["smaller"]
+    assert [point["parameters"] for point in kept] == [quarter.parameters, half.parameters]
+    assert yunti.resume(out).record.rung("mlp").smaller == record.smaller

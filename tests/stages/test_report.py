@@ -25,7 +25,7 @@ from yunti.climbing.request import Request
 from yunti.climbing.run import RunFolder
 from yunti.data.table import Categories, Column, Images, Numbers, Ragged, Texts
 from yunti.errors import OptionError
-from yunti.records import ClimbRecord, ForecastRecord, RungRecord, to_json
+from yunti.records import ClimbRecord, ForecastRecord, RungRecord
 from yunti.report import gallery, scales
 from yunti.report.cells import value_cell
 from yunti.report.command import command_line
@@ -33,6 +33,7 @@ from yunti.report.figures import pareto, spent
 from yunti.report.material import Material
 from yunti.report.page import page, write_report
 from yunti.specs import ColumnSpec
+from yunti.storing import to_json
 from yunti.words import speaking
 from yunti.words.chinese.report import REPORT as CHINESE
 from yunti.words.english.report import REPORT as ENGLISH

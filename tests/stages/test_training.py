@@ -238,16 +238,30 @@ def test_arrows_may_not_be_mirrored_and_discs_may():
 
 
 def test_orthogonal_updates_have_singular_values_near_one():
-    for shape in ((8, 30), (30, 8), (16, 16)):
-        values = torch.linalg.svdvals(orthogonal(torch.randn(shape, generator=random_at())))
+    for shape in ((8, 30), (30, 8), (16, 20)):
+        matrix = torch.randn(shape, generator=random_at())
+        found = orthogonal(matrix)
+        values = torch.linalg.svdvals(found)
         assert values.min() > 0.5
         assert values.max() < 1.3
+        narrow = orthogonal(matrix.bfloat16())
+        assert narrow.dtype == torch.bfloat16
+        assert torch.nn.functional.cosine_similarity(narrow.float().flatten(), found.flatten(), dim=0) > 0.995
 
 
-def test_muon_agrees_with_torch_on_matrices():
+def test_both_ways_to_an_orthogonal_matrix_are_the_same(monkeypatch):
+    matrix, found = torch.randn(12, 50, generator=random_at()), []
+    for wide in (1, 100):
+        monkeypatch.setattr("yunti.training.optimisers._WIDE", wide)
+        found.append(orthogonal(matrix))
+    torch.testing.assert_close(*found, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("products", [torch.float32, torch.bfloat16])
+def test_muon_agrees_with_torch_on_matrices(products):
     start = torch.randn(12, 20, generator=random_at())
     ours, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
-    one = Muon([{"params": [ours], "lr": 0.01, "weight_decay": 0.1}])
+    one = Muon([{"params": [ours], "lr": 0.01, "weight_decay": 0.1}], products=products)
     other = torch.optim.Muon([theirs], lr=0.01, weight_decay=0.1, momentum=0.95, adjust_lr_fn="match_rms_adamw")
     for step in range(5):
         ours.grad = torch.randn(12, 20, generator=random_at(step))

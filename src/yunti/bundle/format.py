@@ -29,8 +29,8 @@ from yunti.errors import BundleError, OptionError, PackageError, SourceError, Yu
 from yunti.ladders.find import find_rung
 from yunti.ladders.rung import Rung
 from yunti.models.contract import Model, Size
-from yunti.records import from_json, to_json
 from yunti.specs import Spec
+from yunti.storing import from_json, to_json
 
 __all__ = ["About", "Header", "Opened", "about_of", "give_back", "header_of", "open_folder", "save_bundle"]
 

@@ -163,7 +163,7 @@ def _show_climb(work: Callable[[Tell | None], Climb | None], as_json: bool) -> N
 
     from yunti.cli.console import console_for, show, width_of
     from yunti.cli.screen import Screen, result_lines
-    from yunti.records import to_json
+    from yunti.storing import to_json
 
     console = console_for(sys.stderr if as_json else sys.stdout)
     with Screen(console) as screen:

@@ -135,7 +135,7 @@ def _save(found: Sequence[Written], out: str) -> None:
     import pyarrow as pa
 
     from yunti.cli.tables import write_table
-    from yunti.records import write_atomic
+    from yunti.storing import write_atomic
 
     if Path(out).suffix.lower() != ".txt":
         rows = {"prompt": [each.prompt for each in found], "text": [each.text for each in found]}

@@ -13,7 +13,8 @@ from yunti.ladders.rung import Rung
 from yunti.specs import ColumnSpec, Spec
 from yunti.words import say
 
-Part = Literal["pilot", "curve", "shorter"]  # parts of the rows, before the whole training or after it; fewer steps
+# parts of the rows, before the whole training or after it; fewer steps; narrower networks
+Part = Literal["pilot", "curve", "shorter", "smaller"]
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 START_SECONDS = 1.5  # a process that imports scikit-learn and opens the dataset

@@ -9,8 +9,15 @@ from dataclasses import replace
 from yunti.bundle.format import about_of
 from yunti.climbing.compare import choose
 from yunti.climbing.events import Decided, RungStarted
+from yunti.climbing.forecast.scaled import (
+    TWICE_AS_LARGE,
+    TWICE_AS_LONG,
+    best_cut_short,
+    best_network,
+    could_pass,
+)
 from yunti.climbing.limit import limit
-from yunti.climbing.next import Standing, best_cut_short, could_pass, next_steps
+from yunti.climbing.next import Standing, next_steps
 from yunti.climbing.refit import AGAIN, not_worth_it, parts_of
 from yunti.climbing.state import State
 from yunti.climbing.verdict import verdict
@@ -47,9 +54,11 @@ def conclude(state: State, ladder: Sequence[Rung], *, open_test: bool) -> None:
     state.save(verdict=verdict(choice, state.record.task))
     if open_test:
         state.draw_curve(state.rung(choice.chosen.name), state.left())
-        cut = best_cut_short(trained, state.metric)
-        if cut is not None and could_pass(cut, choice.chosen, state.metric):
+        cut, whole = best_cut_short(trained, state.metric), best_network(trained, state.metric)
+        if cut is not None and could_pass(cut, choice.chosen, TWICE_AS_LONG, state.metric):
             state.draw_compute_curve(cut, state.left())
+        if whole is not None and could_pass(whole, choice.chosen, TWICE_AS_LARGE, state.metric):
+            state.draw_size_curve(whole, state.left())
     _look_ahead(state, ladder)
     chats = any(column.holds_chats for column in state.dataset.columns)
     if open_test and state.record.task.name == "language" and not chats:

@@ -15,7 +15,7 @@ from yunti.climbing.run import RunFolder
 from yunti.climbing.supervise import supervise
 from yunti.devices import Place
 from yunti.errors import RungError
-from yunti.records import write_atomic
+from yunti.storing import write_atomic
 
 JOB = "job.json"
 POLL_SECONDS = 0.2

@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from yunti.climbing.next import Standing, change_with_rows, cut_short
+from yunti.climbing.forecast.scaled import cut_short
+from yunti.climbing.next import Standing, change_with_rows
 from yunti.climbing.wording import gap_text
 from yunti.records import LimitRecord, NextStep, RepeatsRecord, RungRecord
 from yunti.specs import TaskSpec
@@ -78,6 +79,10 @@ def _other(standing: Standing, steps: Sequence[NextStep], found: dict[str, Any])
     for step in steps:
         if step.kind == "rung" and step.chance is not None and step.chance >= 0.5:
             return LimitRecord("model", say("limit.model", rung=step.rung), **found)
+        if step.kind == "larger" and step.basis == "curve" and step.chance is not None and step.chance >= 0.5:
+            low, gain, high = (gap_text(value or 0.0, task) for value in (step.low, step.gain, step.high))
+            reason = say("limit.size", rung=step.rung, gain=gain, low=low, high=high)
+            return LimitRecord("model", reason, **found)
     curved = standing.curved
     if curved is None:
         return LimitRecord("unclear", say("limit.unclear", rung=chosen.name), **found)

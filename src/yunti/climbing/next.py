@@ -1,8 +1,7 @@
-"""What could be done next, and what each would bring: more rows, a rung that was left out, more time, or nothing."""
+"""What could be done next, and what each would bring: more rows, another rung, more time, more width, or nothing."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, final
@@ -11,19 +10,27 @@ from yunti.climbing.forecast.chances import Likely, chance_below, expected_gain,
 from yunti.climbing.forecast.curve import WORSENS, Forecast, growth
 from yunti.climbing.forecast.outlook import LEAST_CHANCE, as_curve, as_forecast, curve_kind
 from yunti.climbing.forecast.prior import least_error, prior
+from yunti.climbing.forecast.scaled import (
+    TWICE_AS_LARGE,
+    TWICE_AS_LONG,
+    best_cut_short,
+    best_network,
+    change_with_size,
+    change_with_steps,
+    seconds_of_size,
+)
 from yunti.climbing.forecast.worth import Worth
 from yunti.ladders.rung import Rung
-from yunti.records import NextStep, Point, RungRecord
+from yunti.records import NextStep, RungRecord
 from yunti.specs import Kind, Spec
 from yunti.tasks.metrics import Metric
 from yunti.words import say
 
-Way = Literal["rung", "data", "longer", "pretrained", "stop"]
+Way = Literal["rung", "data", "longer", "larger", "pretrained", "stop"]
 _MORE: Final = ((2, "next.twice"), (4, "next.four times"))
 _NEARLY_ALL: Final = 0.9
 _OTHER_CURVE: Final = 1.3  # the interval is so much wider where the curve is that of a member of the chosen ensemble
 _MOST_RUNGS: Final = 3
-_TWICE_AS_LONG: Final = Forecast(0.9, 0.7, 1.03)  # by what factor the error of a rung cut short changes (the prior)
 _READ_BY_PRETRAINED: Final[tuple[Kind, ...]] = ("text", "image")
 
 
@@ -76,7 +83,7 @@ class Standing:
 
 def next_steps(standing: Standing) -> tuple[NextStep, ...]:
     """Return what could be done next, the most promising first; to stop comes first where nothing else is worth it."""
-    steps = [*_more_rows(standing), *_rungs(standing), *_longer(standing), *_pretrained(standing)]
+    steps = [*_more_rows(standing), *_rungs(standing), *_longer(standing), *_larger(standing), *_pretrained(standing)]
     steps.sort(key=lambda step: (step.worth_it is not True, -(step.gain or 0.0)))
     useless = all(step.worth_it is False for step in steps)
     stop = NextStep(say("next.stop"), gain=0.0, low=0.0, high=0.0, cost_seconds=0.0, worth_it=useless, kind="stop")
@@ -135,49 +142,41 @@ def _rungs(standing: Standing) -> Iterator[NextStep]:
 def _longer(standing: Standing) -> Iterator[NextStep]:
     """The best rung that was cut short, with twice the time."""
     best = best_cut_short(standing.trained, standing.metric)
-    if best is None:
-        return
-    assert best.cost is not None
-    seen, error = change_with_steps(best, standing.metric), standing.error_of(best)
+    if best is not None and best.cost is not None:
+        step = NextStep(say("next.longer", rung=best.name), kind="longer", cost_seconds=2 * best.cost.train_seconds)
+        yield from _scaled(step, best, change_with_steps(best, standing.metric), TWICE_AS_LONG, standing)
+
+
+def _larger(standing: Standing) -> Iterator[NextStep]:
+    """The best network that was trained in full, at twice its size."""
+    best = best_network(standing.trained, standing.metric)
+    if best is not None:
+        action = say("next.larger", rung=best.name, dial=2 * best.plan["dial"])
+        step = NextStep(action, kind="larger", cost_seconds=seconds_of_size(best))
+        yield from _scaled(step, best, change_with_size(best, standing.metric), TWICE_AS_LARGE, standing)
+
+
+def _scaled(
+    step: NextStep, rung: RungRecord, seen: Forecast | None, usual: Forecast, standing: Standing
+) -> Iterator[NextStep]:
+    """Complete a step by which a rung itself is given more: by its own curve, weighed with what is usual, or by that.
+
+    Args:
+        step: what to do, and what it costs.
+        rung: the rung.
+        seen: by what factor its error changes, by its own curve; None without one.
+        usual: the same on other data.
+        standing: where the climb stands.
+    """
     if seen is not None and seen.refused == WORSENS:
         return
     curved = seen is not None and not seen.refused
-    factor = pooled(seen, _TWICE_AS_LONG) if seen is not None and curved else _TWICE_AS_LONG
+    factor, error = pooled(seen, usual) if seen is not None and curved else usual, standing.error_of(rung)
     change = _relative(Forecast(error * factor.median, error * factor.low, error * factor.high), standing)
-    step = _step(say("next.longer", rung=best.name), "longer", change, standing)
-    step = replace(step, cost_seconds=2 * best.cost.train_seconds, rung=best.name, basis="curve" if curved else "prior")
-    yield replace(step, worth_it=_worth_it(step, change, standing))
-
-
-def change_with_steps(rung: RungRecord, metric: Metric) -> Forecast | None:
-    """Forecast by what factor a network's error changes with twice its steps; None without shorter trainings."""
-    if rung.score is None or not rung.shorter:
-        return None
-    taken = int(rung.plan["steps_taken"])
-    whole = Point(rung.shorter[-1].rows, rung.score.valid, rung.score.stderr, 0.0, 0, steps=taken)
-    steps, errors, doubts, _ = as_curve(metric, [*rung.shorter, whole])
-    return growth(steps, errors, 2 * taken, stderr=doubts, kind=curve_kind(metric))
-
-
-def best_cut_short(trained: Sequence[RungRecord], metric: Metric) -> RungRecord | None:
-    """Return the best single rung that was cut short."""
-    cut = [each for each in trained if each.cost and "weights" not in each.plan and cut_short(each)]
-    return min(cut, key=lambda each: metric.as_error(each.score.valid) if each.score else math.inf, default=None)
-
-
-def could_pass(rung: RungRecord, chosen: RungRecord, metric: Metric) -> bool:
-    """Say whether a rung that was cut short could pass the chosen one, if twice the time brought all that it may."""
-    if rung.score is None or chosen.score is None:
-        return False
-    return metric.as_error(rung.score.valid) * _TWICE_AS_LONG.low <= metric.as_error(chosen.score.valid)
-
-
-def cut_short(rung: RungRecord) -> bool:
-    """Say whether a rung was planned smaller for want of time, or ended before it was through.
-
-    Not one that ended because nothing better came: more time would bring it nothing.
-    """
-    return "ended" not in rung.plan and bool(rung.plan.get("shortened") or rung.plan.get("stopped"))
+    made = _step(step.action, step.kind, change, standing)
+    basis: Literal["curve", "prior"] = "curve" if curved else "prior"
+    made = replace(made, cost_seconds=step.cost_seconds, rung=rung.name, basis=basis)
+    yield replace(made, worth_it=_worth_it(made, change, standing))
 
 
 def _pretrained(standing: Standing) -> Iterator[NextStep]:

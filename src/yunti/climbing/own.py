@@ -19,8 +19,8 @@ from yunti.devices import choose_device, place_of
 from yunti.errors import OptionError
 from yunti.models.contract import Watch
 from yunti.models.settings import flat, settings_from
-from yunti.records import write_atomic
 from yunti.specs import Kind, Spec, TaskName
+from yunti.storing import write_atomic
 from yunti.tasks.intervals import interval
 from yunti.tasks.task import infer_task, score, scores
 from yunti.training import train

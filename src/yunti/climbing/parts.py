@@ -1,12 +1,12 @@
-"""In a rung's process: training on parts of the rows, or over fewer steps, which gives the points of a curve."""
+"""In a rung's process: training on parts of the rows, over fewer steps, or narrower: the points of a curve."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Literal, final
 
 from yunti.climbing.budget import UNBOUNDED_SECONDS, Part, part_seconds
 from yunti.climbing.job import Job, Send, check, scored
@@ -18,7 +18,7 @@ from yunti.ladders.find import find_rung
 from yunti.ladders.rung import Rung
 from yunti.models.contract import Model, Size, Watch
 from yunti.models.settings import settings_from
-from yunti.records import Point
+from yunti.records import Point, RungRecord
 from yunti.training import train
 from yunti.words import say
 
@@ -75,24 +75,51 @@ def train_shorter(job: Job, send: Send) -> None:
     """Train a network over fewer steps than it took, on the same rows, and leave the points of its compute curve.
 
     Every training has the whole schedule: of a single one the scores before its end are no points, because the falling
-    learning rate brings much of what a score is. One that did not have its steps leaves no point.
+    learning rate brings much of what a score is.
     """
+
+    def setting(record: RungRecord, steps: int) -> tuple[str, float]:
+        return "training.epochs", epochs_of(record.plan, steps)
+
+    _train_again(job, send, "shorter", setting, lambda _, steps: {"steps": steps})
+
+
+def train_smaller(job: Job, send: Send) -> None:
+    """Train narrower members of a network's family on the same rows, and leave the points of its size curve.
+
+    Each part is what the dial is divided by, and each has the recipe that follows from its width.
+    """
+
+    def setting(record: RungRecord, divisor: int) -> tuple[str, float]:
+        return "model.dial", float(record.plan["dial"]) / divisor
+
+    _train_again(job, send, "smaller", setting, lambda model, _: {"parameters": int(model.plan["parameters"])})
+
+
+def _train_again(
+    job: Job,
+    send: Send,
+    kind: Literal["shorter", "smaller"],
+    setting: Callable[[RungRecord, int], tuple[str, float]],
+    size: Callable[[Model, int], Mapping[str, int]],
+) -> None:
+    """Train a network anew for each part with one setting changed; one that was cut short leaves no point."""
     run = RunFolder(Path(job.folder))
     dataset, rung = open_dataset(run.prepared), find_rung(job.task.name, job.rung)
     record = run.rung_record(rung.name)
     assert record is not None
     send({"fraction": 0.0})
     watch, seen = job.watch(send, job.seconds), Points()
-    for place, steps in enumerate(job.parts):
+    claims = [part if kind == "shorter" else 1 / part for part in job.parts]
+    for place, value in enumerate(job.parts):
         began = time.monotonic()
-        done, then = (sum(job.parts[:end]) / sum(job.parts) for end in (place, place + 1))
-        settings = settings_from([*job.settings.items(), ("training.epochs", epochs_of(record.plan, steps))])
+        done, then = (sum(claims[:end]) / sum(claims) for end in (place, place + 1))
+        settings = settings_from([*job.settings.items(), setting(record, value)])
         model = rung.build(job.spec(dataset), Size(settings.dial))
-        part = watch.part(done, then)
         try:
-            train(model, dataset.train, dataset.valid, part, settings, None)
+            train(model, dataset.train, dataset.valid, watch.part(done, then), settings, None)
         except RungError as error:
-            watch.say(say("climb.not shorter", steps=steps, error=error))
+            watch.say(say("climb.not shorter" if kind == "shorter" else "climb.not smaller", part=value, error=error))
             continue
         if model.plan.get("shortened") or model.plan.get("stopped"):
             continue
@@ -100,10 +127,11 @@ def train_shorter(job: Job, send: Send) -> None:
         check(predictions, rung)
         found = scored(job, dataset, predictions)
         took = round(time.monotonic() - began, 3)
-        point = Point(len(dataset.train), found.valid, found.stderr, took, peak_memory_bytes(), steps=steps)
+        rows, peak = len(dataset.train), peak_memory_bytes()
+        point = Point(rows, found.valid, found.stderr, took, peak, **size(model, value))
         seen = replace(seen, points=(*seen.points, point))
-        run.save_points(rung.name, seen, "shorter")
-    run.save_points(rung.name, replace(seen, complete=True), "shorter")
+        run.save_points(rung.name, seen, kind)
+    run.save_points(rung.name, replace(seen, complete=True), kind)
 
 
 def epochs_of(plan: Mapping[str, Any], steps: int) -> float:

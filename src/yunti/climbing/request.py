@@ -11,8 +11,8 @@ from typing import Any, final
 from yunti.climbing.budget import parse_budget
 from yunti.climbing.forecast.worth import Worth, parse_worth
 from yunti.data.options import DataOptions
-from yunti.records import from_json
 from yunti.specs import Kind, TaskName
+from yunti.storing import from_json
 
 
 @final

@@ -28,17 +28,8 @@ from yunti.climbing.budget import Part
 from yunti.climbing.request import Request
 from yunti.copied import CopiedRecord
 from yunti.errors import OptionError, SourceError
-from yunti.records import (
-    ClimbRecord,
-    ForecastRecord,
-    Point,
-    RefitRecord,
-    RungRecord,
-    TestRecord,
-    from_json,
-    to_json,
-    write_atomic,
-)
+from yunti.records import ClimbRecord, ForecastRecord, Point, RefitRecord, RungRecord, TestRecord
+from yunti.storing import from_json, to_json, write_atomic
 
 QUARANTINE = "quarantine.jsonl"
 LOCK = ".lock"
@@ -48,7 +39,7 @@ LOCK_SECONDS = 10.0  # a process that was killed may take some to be gone
 @final
 @dataclass(frozen=True)
 class Points:
-    """What `pilot.json`, `curve.json` and `shorter.json` hold: trainings on parts of the rows, or over fewer steps.
+    """What `pilot.json`, `curve.json`, `shorter.json` and `smaller.json` hold: trainings beside the whole one.
 
     Args:
         points: of the curve.
@@ -191,12 +182,12 @@ class RunFolder:
         return from_json(RungRecord, path.read_text(), str(path)) if path.is_file() else None
 
     def points(self, rung: str, kind: Part = "pilot") -> Points:
-        """The trainings of a rung on parts of the rows, before it was trained or after that, or over fewer steps."""
+        """The trainings of a rung on parts of the rows, before it was trained or after; over fewer steps; narrower."""
         path = self.outcome(rung) / f"{kind}.json"
         return from_json(Points, path.read_text(), str(path)) if path.is_file() else Points()
 
     def save_points(self, rung: str, points: Points, kind: Part = "pilot") -> None:
-        """Note trainings of a rung on parts of the rows, or over fewer steps."""
+        """Note trainings of a rung on parts of the rows, over fewer steps, or narrower."""
         write_atomic(self.outcome(rung) / f"{kind}.json", to_json(points))
 
     def forecast(self, rung: str) -> ForecastRecord | None:

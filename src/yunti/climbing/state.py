@@ -9,7 +9,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, final
 
-from yunti.climbing.budget import LEARNING, START_SECONDS, TORCH_START_SECONDS, Purse, copies_seconds, reserve_seconds
+from yunti.climbing.budget import (
+    LEARNING,
+    START_SECONDS,
+    TORCH_START_SECONDS,
+    Part,
+    Purse,
+    copies_seconds,
+    reserve_seconds,
+)
 from yunti.climbing.compare import best_of
 from yunti.climbing.events import RungEnded, RungProgress, RungSaid, Tell
 from yunti.climbing.follow import invite, token_of
@@ -33,7 +41,9 @@ CURVE_START_SECONDS, CURVE_MARGIN = 0.1, 1.2  # a training on a part of the rows
 LOOKS = 3.0  # at the validation rows, by a rung that learns: at the end, and while it does at a part of them
 SHORTER_PARTS = ((4, 2), (8, 4))  # of the steps that a network took, the better ones first
 LEAST_SHORTER_STEPS = 30
-SHORTER_START_SECONDS = 1.0  # of each shorter training: building and encoding
+SMALLER_PARTS = (4, 2)  # by which the dial is divided
+SMALLER_TIMES = (0.4, 0.6)  # of the time that the whole network took
+AGAIN_START_SECONDS = 1.0  # of each shorter training or narrower network: building and encoding
 GRACE_SECONDS = 15.0  # for a process that started slowly, as long as it costs the later rungs no more than a quarter
 
 
@@ -168,21 +178,48 @@ class State:
             record: the rung.
             allowed: seconds.
         """
-        plan, cost, rung = record.plan, record.cost, self.rung(record.name)
-        if cost is None or not (rung.needs_torch and rung.pilots) or self.request.full or "steps_taken" not in plan:
+        if "steps_taken" not in record.plan:
             return
-        if isinstance(plan.get("dial"), dict) or "texts" in plan or self.run.points(rung.name, "shorter").complete:
-            return
-        start, taken = self.starts[True], int(plan["steps_taken"])
-        took = max(0.0, cost.train_seconds - start)
-        predicting = cost.predict_seconds_per_1000 * len(self.dataset.valid) / 1000 + SHORTER_START_SECONDS
+        taken = int(record.plan["steps_taken"])
         for divisors in SHORTER_PARTS:
             steps = [taken // divisor for divisor in divisors]
-            needed = start + CURVE_MARGIN * took * sum(steps) / taken + len(steps) * predicting
-            if steps[0] >= LEAST_SHORTER_STEPS and needed <= allowed:
-                self.work(rung, allowed, act="shorter", parts=steps)
-                self.redraw(rung.name)
+            if steps[0] < LEAST_SHORTER_STEPS:
                 return
+            if self._train_again(record, "shorter", steps, sum(steps) / taken, allowed):
+                return
+
+    def draw_size_curve(self, record: RungRecord, allowed: float) -> None:
+        """Train narrower networks of the same family as one that was trained in full, if that fits the time.
+
+        Args:
+            record: the rung.
+            allowed: seconds.
+        """
+        self._train_again(record, "smaller", SMALLER_PARTS, sum(SMALLER_TIMES), allowed)
+
+    def _train_again(self, record: RungRecord, act: Part, parts: Sequence[int], share: float, allowed: float) -> bool:
+        """Train a network again, with less, if that fits the time; return whether the curve is there.
+
+        Args:
+            record: the rung.
+            act: "shorter" or "smaller".
+            parts: what each training gets or is divided by.
+            share: of the time that the network took, that all of them take.
+            allowed: seconds.
+        """
+        plan, cost, rung = record.plan, record.cost, self.rung(record.name)
+        if cost is None or self.request.full or not rung.needs_torch or not rung.pilots:
+            return True
+        if isinstance(plan.get("dial"), dict) or "texts" in plan or self.run.points(rung.name, act).complete:
+            return True
+        start = self.starts[True]
+        took = max(0.0, cost.train_seconds - start)
+        predicting = cost.predict_seconds_per_1000 * len(self.dataset.valid) / 1000 + AGAIN_START_SECONDS
+        if start + CURVE_MARGIN * took * share + len(parts) * predicting > allowed:
+            return False
+        self.work(rung, allowed, act=act, parts=parts)
+        self.redraw(rung.name)
+        return True
 
     def redraw(self, name: str) -> None:
         """Take into the record of a rung what was drawn of its curves since."""
@@ -190,7 +227,12 @@ class State:
         self.save(rungs=tuple(rungs))
 
     def _drawn(self, rung: RungRecord) -> RungRecord:
-        return replace(rung, curve=self._curve(rung), shorter=self.run.points(rung.name, "shorter").points)
+        return replace(
+            rung,
+            curve=self._curve(rung),
+            shorter=self.run.points(rung.name, "shorter").points,
+            smaller=self.run.points(rung.name, "smaller").points,
+        )
 
     def _curve(self, rung: RungRecord) -> tuple[Point, ...]:
         """The learning curve of a rung: trainings on parts of the rows, and the whole one."""
@@ -244,7 +286,7 @@ class State:
             "token": token_of(os.environ),
         }
         began = job["began"]
-        shown = rung.name if act in ("train", "pilot", "curve", "shorter") else act
+        shown = rung.name if act in ("train", "pilot", "curve", "shorter", "smaller") else act
         ready = 0.0
 
         def progress(fraction: float, numbers: dict[str, float]) -> None:

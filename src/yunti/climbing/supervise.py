@@ -28,7 +28,7 @@ TOGETHER = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 MEMORY_SHARE = 0.92  # of what was free when the process began; beyond it the system itself starts to suffer
 
 Act = Literal[
-    "train", "pilot", "curve", "shorter", "copies", "refit", "test"
+    "train", "pilot", "curve", "shorter", "smaller", "copies", "refit", "test"
 ]  # what a process is asked to do for its rung
 Progress = Callable[[float, dict[str, float]], None]
 Say = Callable[[str], None]

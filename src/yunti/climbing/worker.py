@@ -23,7 +23,7 @@ import numpy as np
 from yunti.bundle.format import About, save_bundle
 from yunti.climbing.copying import search_copies
 from yunti.climbing.job import Job, Send, check, scored
-from yunti.climbing.parts import train_on_parts, train_shorter
+from yunti.climbing.parts import train_on_parts, train_shorter, train_smaller
 from yunti.climbing.run import RunFolder
 from yunti.climbing.supervise import Act
 from yunti.data.dataset import Dataset, open_dataset
@@ -34,7 +34,8 @@ from yunti.ladders.find import find_rung
 from yunti.ladders.rung import Rung
 from yunti.models.contract import Model, Size
 from yunti.models.settings import settings_from
-from yunti.records import Cost, RefitRecord, RungRecord, TestRecord, from_json, to_json, write_atomic
+from yunti.records import Cost, RefitRecord, RungRecord, TestRecord
+from yunti.storing import from_json, to_json, write_atomic
 from yunti.tasks.intervals import interval
 from yunti.tasks.task import score, scores
 from yunti.training import refit, train
@@ -249,6 +250,7 @@ ACTS: dict[Act, Callable[[Job, Send], None]] = {
     "pilot": train_on_parts,
     "curve": train_on_parts,
     "shorter": train_shorter,
+    "smaller": train_smaller,
     "copies": search_copies,
     "refit": refit_rung,
     "test": open_test,

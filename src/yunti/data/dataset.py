@@ -19,9 +19,10 @@ from yunti.data.store import Stored, StoredColumns, read_rows, text_blocks, writ
 from yunti.data.table import Categories, Column, Examples, Numbers, Ragged, Table, Texts
 from yunti.data.understand import Understanding, understand
 from yunti.errors import SourceError
-from yunti.records import DataRecord, from_json, to_json, write_atomic
+from yunti.records import DataRecord
 from yunti.seeds import generator
 from yunti.specs import ColumnSpec, TaskName
+from yunti.storing import from_json, to_json, write_atomic
 from yunti.words import say
 
 __all__ = ["DataOptions", "Dataset", "Look", "look", "open_dataset", "prepare"]

@@ -13,8 +13,9 @@ from yunti.data.raw import BrokenRow, Raw
 from yunti.data.strings import shortened
 from yunti.data.target import Answers
 from yunti.errors import SourceError
-from yunti.records import Finding, write_atomic
+from yunti.records import Finding
 from yunti.specs import ColumnSpec
+from yunti.storing import write_atomic
 from yunti.words import say
 
 

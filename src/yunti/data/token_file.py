@@ -18,7 +18,7 @@ from yunti.data.store import read_rows, write_header
 from yunti.data.tokenisers.blocks import AnyTexts, blocks, bytes_of, offsets_of
 from yunti.data.tokenisers.coder import TextCoder
 from yunti.errors import SourceError
-from yunti.records import from_json, to_json, write_atomic
+from yunti.storing import from_json, to_json, write_atomic
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

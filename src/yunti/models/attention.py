@@ -15,6 +15,7 @@ from yunti.data.encode import Stream
 from yunti.models.blueprint import Reader
 from yunti.models.inputs import Pixels, token_table
 from yunti.models.layers import Batch, NumberEmbedding, Part, masked_mean
+from yunti.models.looking import looked
 from yunti.models.recurrent import folded
 
 Tokens = tuple[Tensor, Tensor]  # (rows, tokens, width), and (rows, tokens) true on real ones
@@ -54,8 +55,8 @@ class Block(nn.Module):
         rows, count, width = tokens.shape
         parts = self.queries_keys_values(self.before_attention(tokens)).reshape(rows, count, 3, self.heads, -1)
         queries, keys, values = parts.permute(2, 0, 3, 1, 4)
-        looked = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
-        tokens = tokens + self.dropout(self.out(looked.transpose(1, 2).reshape(rows, count, width)))
+        found = looked(queries, keys, values, mask)
+        tokens = tokens + self.dropout(self.out(found.transpose(1, 2).reshape(rows, count, width)))
         hidden = F.relu(self.up(self.before_layers(tokens))).square()
         return tokens + self.dropout(self.down(hidden))
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any, Protocol, final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from yunti.models.looking import looked
 
 EPSILON = 1e-6
 
@@ -119,15 +120,9 @@ class DecoderBlock(nn.Module):
         queries, keys, values = turned(parts, places, self.key_value_heads)
         if slot is not None:
             keys, values = slot.add(keys, values)
-        looked = F.scaled_dot_product_attention(
-            queries.transpose(1, 2),
-            keys.transpose(1, 2),
-            values.transpose(1, 2),
-            attn_mask=mask,
-            is_causal=mask is None and queries.shape[1] > 1,
-            enable_gqa=self.heads != self.key_value_heads,
-        )
-        return looked.transpose(1, 2).flatten(2)
+        causal = mask is None and queries.shape[1] > 1
+        found = looked(queries.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2), mask, causal=causal)
+        return found.transpose(1, 2).flatten(2)
 
 
 @final
@@ -151,10 +146,14 @@ class _Turned(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, parts: Tensor, places: Tensor, key_value_heads: int) -> tuple[Tensor, Tensor, Tensor]:
         unit, factor = _unit(_exact(parts[:, :, :-key_value_heads]))
-        made = torch.view_as_real(_pairs(unit) * places).flatten(-2).to(parts.dtype)
+        made, values = torch.view_as_real(_pairs(unit) * places).flatten(-2), parts[:, :, -key_value_heads:]
+        if parts.device.type == "cpu":  # as attention wants them there
+            values = values.to(made.dtype)
+        else:
+            made = made.to(parts.dtype)
         ctx.save_for_backward(unit, factor, places)
-        ctx.heads = key_value_heads
-        return made[:, :, :-key_value_heads], made[:, :, -key_value_heads:], parts[:, :, -key_value_heads:]
+        ctx.heads, ctx.kind = key_value_heads, parts.dtype
+        return made[:, :, :-key_value_heads], made[:, :, -key_value_heads:], values
 
     @staticmethod
     @once_differentiable
@@ -168,7 +167,7 @@ class _Turned(torch.autograd.Function):
             torch.mul(_pairs(_exact(given)), places.conj(), out=_pairs(part))
         along = (turning * unit).sum(dim=-1, keepdim=True).div_(unit.shape[-1])
         turning.addcmul_(unit, along, value=-1).mul_(factor)
-        return slope.to(values.dtype), None, None
+        return slope.to(ctx.kind), None, None
 
 
 @final

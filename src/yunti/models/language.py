@@ -34,8 +34,8 @@ from yunti.models.network import Network
 from yunti.models.objective import Objective, Target
 from yunti.models.token_loss import IGNORED, token_loss, token_losses
 from yunti.models.token_module import TokenModule
-from yunti.records import write_atomic
 from yunti.specs import LANGUAGE_SUMS, Spec
+from yunti.storing import write_atomic
 
 TOKENS: Final = "tokens"
 _DOCUMENT, _SCORED = ".document", ".scored"

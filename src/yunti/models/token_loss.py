@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 IGNORED = -1  # a target that does not count, such as the question where only answers are learned
 
 _ROOM, _ROOM_OF_GPU = 1 << 18, 1 << 26  # logits at once: what a processor's second cache holds; a launch's worth
+_LEAST_ROWS, _MOST_ROOM = 256, 1 << 24  # of a part on a processor: each walks through all weights and their gradient
 
 
 def token_loss(states: Tensor, weight: Tensor, targets: Tensor, cap: float = 0.0) -> Tensor:
@@ -71,6 +72,7 @@ class _TokenLoss(torch.autograd.Function):
         if of_states or of_weight:
             slopes = (torch.empty_like(states), torch.zeros_like(weight) if of_weight else None)
         loss = torch.zeros((), device=states.device)
+        states, weight = _narrowed(states), _narrowed(weight)
         for part in _parts(states, weight):
             logits = capped(_product(states[part], weight), cap)
             logs = F.log_softmax(logits, dim=1)
@@ -99,15 +101,22 @@ def _add_slopes(
     of_states[part] = slope @ weight.to(slope.dtype)
     if of_weight is None:
         return
-    if weight.dtype == slope.dtype:
+    if of_weight.dtype == slope.dtype:
         of_weight.addmm_(slope.T, states[part])
     else:
         of_weight += slope.T @ states[part]
 
 
 def _parts(states: Tensor, weight: Tensor) -> list[slice]:
-    size = max(16, (_ROOM if states.device.type == "cpu" else _ROOM_OF_GPU) // len(weight))
+    room = _ROOM if states.device.type == "cpu" else _ROOM_OF_GPU
+    size = max(16, room // len(weight), min(_LEAST_ROWS, _MOST_ROOM // len(weight)))
     return [slice(start, start + size) for start in range(0, len(states), size)]
+
+
+def _narrowed(numbers: Tensor) -> Tensor:
+    """Return numbers as autocast would have them in a product: once, instead of for every part."""
+    kind = numbers.device.type
+    return numbers.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else numbers
 
 
 def _product(states: Tensor, weight: Tensor) -> Tensor:

@@ -12,11 +12,11 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from yunti.errors import YuntiError
-from yunti.records import write_atomic
 from yunti.report import copying, foreseen, row_sections, sections
 from yunti.report.drawing import inline
 from yunti.report.gallery import draw
 from yunti.report.material import Material, metric_label
+from yunti.storing import write_atomic
 from yunti.words import language, spoken
 
 LANGUAGE_TAGS = {"en": "en", "zh": "zh-Hans"}

@@ -12,7 +12,7 @@ from yunti.data.table import Examples
 from yunti.errors import RungError
 from yunti.models.contract import Watch
 from yunti.models.network import Network
-from yunti.records import write_atomic
+from yunti.storing import write_atomic
 from yunti.training.allocator import keep_freed_memory
 from yunti.training.checkpoint import Keeper, Snapshot
 from yunti.training.group import Group, joined, whole

@@ -53,7 +53,10 @@ class Descent:
         self.step, self.peak = 0, 1.0
         self.team = Team(network.module, group, layout.precision, network.settings.engine.recompute)
         self.forward = torch.compile(self.team.forward) if layout.compiled else self.team.forward
-        self.turns = [_Turn(turn, network, self.forward) for turn in network.blueprint.turns or (_own(network),)]
+        products = material.layout.precision.dtype
+        self.turns = [
+            _Turn(turn, network, self.forward, products) for turn in network.blueprint.turns or (_own(network),)
+        ]
         self.feed = Feed(network, material.train, material.target, material.augment, layout.micro, group)
         self.scaler = torch.amp.GradScaler(
             torch.device(network.spec.device).type, enabled=layout.precision.needs_scaling
@@ -299,8 +302,8 @@ class Descent:
 class _Turn:
     """A turn with the optimisers of what it changes."""
 
-    def __init__(self, turn: Turn, network: Network, forward: Any) -> None:
-        self._turn, self._network, self._forward = turn, network, forward
+    def __init__(self, turn: Turn, network: Network, forward: Any, products: torch.dtype) -> None:
+        self._turn, self._network, self._forward, self._products = turn, network, forward, products
         self.parameters = [
             parameter
             for name, parameter in network.module.named_parameters()
@@ -311,7 +314,8 @@ class _Turn:
 
     def renew(self) -> None:
         """Take optimisers that remember nothing."""
-        self.optimisers = optimisers_for(self._network.module, self._network.recipe, self._turn.learns)
+        module, recipe = self._network.module, self._network.recipe
+        self.optimisers = optimisers_for(module, recipe, self._turn.learns, self._products)
 
     def loss(self, batch: Batch, target: Target) -> Tensor:
         """Return the mean loss of these rows."""

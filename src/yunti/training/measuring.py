@@ -162,7 +162,7 @@ def practise(bench: Bench, micro: int, forward: Any, steps: int, factor: float =
     network, sample = bench.network, bench.sample
     recipe, count = network.recipe, len(sample.rows)
     state = {name: tensor.clone() for name, tensor in network.module.state_dict().items()}
-    optimisers = optimisers_for(network.module, recipe)
+    optimisers = optimisers_for(network.module, recipe, products=bench.precision.dtype)
     set_rate(optimisers, factor)
     target = torch.from_numpy(network.objective.encode(sample.rows.target))
     batches = Batches(count, recipe.batch, row_lengths(sample.encoded), 0, "practice")

@@ -17,9 +17,12 @@ from yunti.training.group import like, whole
 _OUTER = ("tokens", "tables", "head", "scaling", "numbers", "front", "place")
 _BETAS = (0.9, 0.95)
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+_WIDE = 2  # times as wide as high: from there on fewer products are those of small matrices
 
 
-def optimisers_for(module: nn.Module, recipe: Recipe, learns: str = "") -> list[Optimizer]:
+def optimisers_for(
+    module: nn.Module, recipe: Recipe, learns: str = "", products: torch.dtype = torch.float32
+) -> list[Optimizer]:
     """Return the optimisers of a network's parameters; every group holds its peak rate as `peak`.
 
     Matrices and convolutions decay; biases, norms and scalings do not. Sources: Loshchilov and Hutter, 2019, Decoupled
@@ -30,6 +33,7 @@ def optimisers_for(module: nn.Module, recipe: Recipe, learns: str = "") -> list[
         module: the network.
         recipe: optimiser, learning rate, decay and rates by name.
         learns: start of the names of the parameters that are meant; all if not given.
+        products: the numbers in which Muon multiplies.
     """
     groups: dict[tuple[bool, float, bool], list[Tensor]] = {}
     for name, parameter in module.named_parameters():
@@ -54,7 +58,7 @@ def optimisers_for(module: nn.Module, recipe: Recipe, learns: str = "") -> list[
 
     usual, muon = settings(hidden=False), settings(hidden=True)
     made = [_usual(recipe, usual)] if usual else []
-    return [*made, Muon(muon, recipe.momentum)] if muon else made
+    return [*made, Muon(muon, recipe.momentum, products)] if muon else made
 
 
 def _usual(recipe: Recipe, groups: list[dict[str, Any]]) -> Optimizer:
@@ -209,15 +213,20 @@ class Muon(Optimizer):
     NS₅ brings all singular values near 1 by five Newton–Schulz steps; 0.2 · √max(a, b) gives the update the size of
     AdamW's, so that its learning rates and decay hold. Convolutions count as matrices (filters, all else). Source:
     Jordan et al., 2024, Muon; Liu et al., 2025, Muon is scalable for LLM training, arXiv 2502.16982. Unlike
-    `torch.optim.Muon` it takes convolutions and computes in float32, which processors without bfloat16 units need.
+    `torch.optim.Muon` it takes convolutions, and computes in float32 where that is asked for: processors without
+    bfloat16 units need it.
 
     Args:
         groups: parameter groups with `params`, `lr` and `weight_decay`.
         momentum: β.
+        products: the numbers in which updates are made orthogonal; float16 counts as float32, it is too narrow.
     """
 
-    def __init__(self, groups: Iterable[dict[str, Any]], momentum: float = 0.95) -> None:
+    def __init__(
+        self, groups: Iterable[dict[str, Any]], momentum: float = 0.95, products: torch.dtype = torch.float32
+    ) -> None:
         super().__init__(list(groups), {"momentum": momentum, "weight_decay": 0.0, "lr": 1e-3})
+        self._products = torch.bfloat16 if products == torch.bfloat16 else torch.float32
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -232,34 +241,49 @@ class Muon(Optimizer):
                 state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
                 direction = parameter.grad.lerp(state["momentum"], group["momentum"]).reshape(len(parameter), -1)
                 size = 0.2 * max(direction.shape) ** 0.5
-                update = orthogonal(direction).reshape(parameter.shape)
+                update = orthogonal(direction.to(self._products)).reshape(parameter.shape)
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 parameter.add_(update, alpha=-group["lr"] * size)
 
 
 def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
-    """Return the matrix with its singular values brought near 1 (between about 0.7 and 1.2), shape kept.
+    """Return the matrix with its singular values brought near 1 (between about 0.7 and 1.2), shape and numbers kept.
 
     A step is X ← P X with P = a I + b G + c G², G = X Xᵀ. All P are polynomials of the first G and commute, so that
     G ← P G P, and X need only be multiplied once, by the product of all P: for a matrix four times as wide as it is
-    high this takes half the time, with the same result.
+    high this takes half the time, with the same result. Not in bf16: what G loses there, X would not have lost.
 
     Args:
-        matrix: shape (a, b).
+        matrix: shape (a, b), float32 or bfloat16.
         steps: Newton–Schulz steps with the quintic of Jordan et al., 2024.
     """
-    first, second, third = _COEFFICIENTS
     tall = matrix.shape[0] > matrix.shape[1]
     wide = matrix.T if tall else matrix
     wide = wide / (wide.norm() + 1e-7)
+    rows, columns = wide.shape
+    through = _by_products if columns >= _WIDE * rows and wide.dtype != torch.bfloat16 else _by_steps
+    result = through(wide, steps)
+    return result.T if tall else result
+
+
+def _by_steps(wide: Tensor, steps: int) -> Tensor:
+    first, second, third = _COEFFICIENTS
+    for _ in range(steps):
+        gram = wide @ wide.T
+        inner = torch.addmm(gram, gram, gram, beta=second, alpha=third)  # P without a I
+        wide = torch.addmm(wide, inner, wide, beta=first)
+    return wide
+
+
+def _by_products(wide: Tensor, steps: int) -> Tensor:
+    first, second, third = _COEFFICIENTS
     gram = wide @ wide.T
     share, product = 1.0, torch.zeros_like(gram)  # of all P so far: share · I + product
     for step in range(steps):
-        inner = torch.addmm(gram, gram, gram, beta=second, alpha=third)  # P without a I
+        inner = torch.addmm(gram, gram, gram, beta=second, alpha=third)
         product = torch.addmm(first * product + share * inner, inner, product) if step else inner
         share *= first
         if step < steps - 1:
             half = torch.addmm(gram, inner, gram, beta=first)
             gram = torch.addmm(half, half, inner, beta=first)
-    result = torch.addmm(wide, product, wide, beta=share)
-    return result.T if tall else result
+    return torch.addmm(wide, product, wide, beta=share)

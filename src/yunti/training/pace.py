@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, final
 
 from yunti.devices import this_machine
-from yunti.records import write_atomic
+from yunti.storing import write_atomic
 
 _PLANS_KEPT = 20
 _LIKE = 0.3  # two runs whose time differs by less than this share are given the same plan

@@ -13,7 +13,7 @@ import torch
 
 from yunti.devices import this_machine
 from yunti.models.settings import PrecisionName
-from yunti.records import write_atomic
+from yunti.storing import write_atomic
 from yunti.training.pace import cache_folder, read_cache
 from yunti.words import say
 
@@ -44,11 +44,16 @@ class Precision:
     reason: str
     device: str
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of these numbers."""
+        return DTYPES[self.name]
+
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which the forward pass runs."""
         if self.name == "fp32":
             return _AS_IT_IS
-        return torch.autocast(torch.device(self.device).type, DTYPES[self.name])
+        return torch.autocast(torch.device(self.device).type, self.dtype)
 
     @property
     def needs_scaling(self) -> bool:

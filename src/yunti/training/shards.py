@@ -20,7 +20,7 @@ from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 
-from yunti.records import write_atomic
+from yunti.storing import write_atomic
 from yunti.training.checkpoint import KEPT, Snapshot
 from yunti.training.group import Group
 from yunti.words import say

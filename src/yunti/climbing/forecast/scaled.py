@@ -1,0 +1,81 @@
+"""What twice the steps or twice the size would bring a network: from shorter trainings, and from narrower networks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from yunti.climbing.forecast.curve import Forecast, growth
+from yunti.climbing.forecast.outlook import as_curve, curve_kind
+from yunti.records import Point, RungRecord
+from yunti.tasks.metrics import Metric
+
+TWICE_AS_LONG: Final = Forecast(0.9, 0.7, 1.03)  # by what factor the error of a rung cut short changes (the prior)
+TWICE_AS_LARGE: Final = Forecast(0.97, 0.87, 1.06)  # the same of a network that was trained in full
+
+
+def change_with_steps(rung: RungRecord, metric: Metric) -> Forecast | None:
+    """Forecast by what factor a network's error changes with twice its steps; None without shorter trainings."""
+    if rung.score is None or not rung.shorter:
+        return None
+    taken = int(rung.plan["steps_taken"])
+    whole = Point(rung.shorter[-1].rows, rung.score.valid, rung.score.stderr, 0.0, 0, steps=taken)
+    return _growth([*rung.shorter, whole], 2 * taken, metric)
+
+
+def change_with_size(rung: RungRecord, metric: Metric) -> Forecast | None:
+    """Forecast by what factor a network's error changes at twice its dial; None without narrower ones.
+
+    Its parameters then grow once more as they did from the widest of the narrower ones.
+    """
+    if rung.score is None or not rung.smaller:
+        return None
+    present, before = int(rung.plan["parameters"]), rung.smaller[-1]
+    assert before.parameters
+    whole = replace(before, score=rung.score.valid, stderr=rung.score.stderr, parameters=present)
+    return _growth([*rung.smaller, whole], round(present**2 / before.parameters), metric)
+
+
+def seconds_of_size(rung: RungRecord) -> float | None:
+    """Return the seconds that a network takes at twice its dial, as they grew before; None without narrower ones."""
+    if rung.cost is None or not rung.smaller or rung.smaller[-1].seconds <= 0:
+        return None
+    took = rung.cost.train_seconds
+    return took * max(1.0, took / rung.smaller[-1].seconds)
+
+
+def _growth(points: Sequence[Point], at: float, metric: Metric) -> Forecast:
+    sizes, errors, doubts, _ = as_curve(metric, points)
+    return growth(sizes, errors, at, stderr=doubts, kind=curve_kind(metric))
+
+
+def best_cut_short(trained: Sequence[RungRecord], metric: Metric) -> RungRecord | None:
+    """Return the best single rung that was cut short."""
+    return _best([each for each in trained if each.cost and cut_short(each)], metric)
+
+
+def best_network(trained: Sequence[RungRecord], metric: Metric) -> RungRecord | None:
+    """Return the best network that was trained in full at the width that was asked for, and could be wider."""
+    return _best([each for each in trained if each.cost and "dial" in each.plan and not cut_short(each)], metric)
+
+
+def _best(found: Sequence[RungRecord], metric: Metric) -> RungRecord | None:
+    single = [each for each in found if "weights" not in each.plan]
+    return min(single, key=lambda each: metric.as_error(each.score.valid) if each.score else math.inf, default=None)
+
+
+def could_pass(rung: RungRecord, chosen: RungRecord, change: Forecast, metric: Metric) -> bool:
+    """Say whether a rung could pass the chosen one, if a change brought all that it may."""
+    if rung.score is None or chosen.score is None:
+        return False
+    return metric.as_error(rung.score.valid) * change.low <= metric.as_error(chosen.score.valid)
+
+
+def cut_short(rung: RungRecord) -> bool:
+    """Say whether a rung was planned smaller for want of time, or ended before it was through.
+
+    Not one that ended because nothing better came: more time would bring it nothing.
+    """
+    return "ended" not in rung.plan and bool(rung.plan.get("shortened") or rung.plan.get("stopped"))
