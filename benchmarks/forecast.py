@@ -175,8 +175,13 @@ def decisions(curves: dict[tuple[int, str], Floats]) -> None:
           f"tenth {told[np.array(clear)].mean():.1%}")  # fmt: skip
 
 
-def changes(curves: dict[tuple[int, str], Floats]) -> None:
-    """Print how well it is told by what factor the error changes from its last size."""
+def changes(curves: dict[tuple[int, str], Floats], noise: float) -> None:
+    """Print how well it is told by what factor the error changes from its last size.
+
+    Args:
+        curves: to their ends.
+        noise: of what is seen, in standard errors of the curves.
+    """
     random = np.random.default_rng(0)
     for factor in (2, 4, 8):
         misses, inside, right = [], [], []
@@ -186,7 +191,7 @@ def changes(curves: dict[tuple[int, str], Floats]) -> None:
             places = [int(np.argmin(np.abs(np.log(n / each)))) for each in wanted]
             if np.abs(np.log(n[places] / wanted)).max() > _SAME or curve[-1, 1] <= 0:
                 continue
-            errors = curve[places, 2] * _NOISE
+            errors = curve[places, 2] * noise
             scores = np.clip(curve[places, 1] + random.normal(0, 1, 5) * errors, 1e-4, 1)
             seen, truth = growth(n[places], scores, n[-1], stderr=errors), curve[-1, 1] / curve[places[-1], 1]
             if not seen.refused:
@@ -194,7 +199,7 @@ def changes(curves: dict[tuple[int, str], Floats]) -> None:
                 inside.append(seen.low <= truth <= seen.high)
                 right.append((seen.median <= 0.9) == (truth <= 0.9))
         print(
-            f"the change at x{factor}: median miss {np.median(misses):.1%}, covered {np.mean(inside):.1%}, whether the "
+            f"the change at x{factor}, noise {noise:.1f}: median miss {np.median(misses):.1%}, covered {np.mean(inside):.1%}, whether the "
             f"error falls by a tenth right in {np.mean(right):.1%} of {len(right)}"
         )
 
@@ -257,7 +262,8 @@ def main() -> None:
     show("three points", cases(some, 3, (2, 4, 8), blind=False))
     show("without standard errors", cases(some, 5, (2, 4, 8), blind=True))
     decisions(some)
-    changes(curves)
+    for noise in (0.0, 1.0, _NOISE):
+        changes(curves, noise)
     show("language models by tokens", language_cases(folder / "language_models.csv"))
     for share in (10, 30):
         show(f"surface, from 1/{share} of the computing", surface_cases(folder / "language_models.csv", share))
