@@ -199,8 +199,8 @@ def changes(curves: dict[tuple[int, str], Floats], noise: float) -> None:
                 inside.append(seen.low <= truth <= seen.high)
                 right.append((seen.median <= 0.9) == (truth <= 0.9))
         print(
-            f"the change at x{factor}, noise {noise:.1f}: median miss {np.median(misses):.1%}, covered {np.mean(inside):.1%}, whether the "
-            f"error falls by a tenth right in {np.mean(right):.1%} of {len(right)}"
+            f"the change at x{factor}, noise {noise:.1f}: median miss {np.median(misses):.1%}, covered "
+            f"{np.mean(inside):.1%}, whether the error falls by a tenth right in {np.mean(right):.1%} of {len(right)}"
         )
 
 

@@ -4,8 +4,7 @@
     python benchmarks/larger.py judge RESULTS.jsonl
 
 RUN is the folder of any climb of the data. Each of the dials, which double, is a training of its own with the recipe
-that follows from it; of any of them the next is forecast, from those of a quarter and half of its dial and itself, over
-their parameters.
+that follows from it; of any of them the next is forecast, from those of a quarter and half of its dial and itself.
 """
 
 from __future__ import annotations
@@ -17,12 +16,11 @@ from pathlib import Path
 import numpy as np
 from series import Line, arguments, change, measure, near, point, read, show
 
-from yunti.climbing.forecast.chances import pooled
 from yunti.climbing.forecast.curve import Forecast, growth
 from yunti.climbing.forecast.outlook import as_curve, curve_kind
+from yunti.climbing.forecast.scaled import TWICE_AS_LARGE, with_usual
 from yunti.tasks.metrics import metric_named
 
-PRIOR = Forecast(0.97, 0.87, 1.06)
 WAYS = ("no change", "prior", "narrower networks", "these and the prior")
 NEAR = 0.01
 
@@ -45,17 +43,15 @@ def _cases(series: Sequence[Line], parts: Sequence[int]) -> Iterator[tuple[float
         if not all(wanted):
             continue
         *known, then = [each for each in wanted if each]
-        sizes = [each["plan"]["parameters"] for each in known]
-        at = then["plan"]["parameters"]
         _, errors, doubts, _ = as_curve(metric, [point(each, 0) for each in known])
-        seen = growth(sizes, errors, at, stderr=doubts, kind=curve_kind(metric))
+        dials = [each["value"] for each in known]
+        seen = growth(dials, errors, then["value"], stderr=doubts, kind=curve_kind(metric))
         truth = change(line, then)
-        print(f"    {line['data']:18} {line['rung']:12} {line['value']:5} parameters {sizes[-1]:>9,} factor "
-              f"{math.exp(truth):.3f}, forecast {seen.median:.3f} ({seen.low:.3f} to {seen.high:.3f}) "
-              f"{seen.refused}")  # fmt: skip
-        if seen.refused:
-            continue
-        yield truth, [Forecast(1.0, 1.0, 1.0), PRIOR, seen, pooled(seen, PRIOR)]
+        print(f"    {line['data']:12} {line['rung']:12} dial {line['value']:5} factor {math.exp(truth):.3f}, forecast "
+              f"{seen.median:.3f} ({seen.low:.3f} to {seen.high:.3f}) {seen.refused}")  # fmt: skip
+        if not seen.refused:
+            both = with_usual(seen, TWICE_AS_LARGE, overlap=True)
+            yield truth, [Forecast(1.0, 1.0, 1.0), TWICE_AS_LARGE, seen, both]
 
 
 def _seconds(series: Sequence[Line]) -> Iterator[float]:

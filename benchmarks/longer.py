@@ -22,10 +22,10 @@ from series import Line, arguments, change, measure, near, point, read, show
 from yunti.climbing.forecast.chances import pooled
 from yunti.climbing.forecast.curve import Forecast, growth
 from yunti.climbing.forecast.outlook import as_curve, curve_kind
+from yunti.climbing.forecast.scaled import TWICE_AS_LONG
 from yunti.records import Point
 from yunti.tasks.metrics import metric_named
 
-PRIOR = Forecast(0.9, 0.7, 1.03)
 PARTS = ((4, 2), (8, 4), (16, 8))
 WAYS = ("no change", "prior", "within the training", "shorter trainings", "these and the prior")
 NEAR = 0.15  # whole steps do not double exactly
@@ -61,7 +61,9 @@ def _cases(series: Sequence[Line], times: int, parts: Sequence[int]) -> Iterator
         if len(steady) >= 3 and steady[-1].steps / steady[0].steps >= 4:  # type: ignore[operator]
             steps, errors, _, _ = as_curve(metric, steady)
             within = growth(steps, errors, times * steps[-1], kind=kind)
-        scaled = Forecast(*(value ** math.log2(times) for value in (PRIOR.median, PRIOR.low, PRIOR.high)))
+        scaled = Forecast(
+            *(value ** math.log2(times) for value in (TWICE_AS_LONG.median, TWICE_AS_LONG.low, TWICE_AS_LONG.high))
+        )
         yield truth, [Forecast(1.0, 1.0, 1.0), scaled, within, seen, pooled(seen, scaled)]
 
 

@@ -131,7 +131,7 @@ class Point:
         peak_memory_bytes: of the process up to then.
         start_seconds: of its seconds, those before it first reported that it learns: reading, first step, compilation.
         steps: that it took, of a point of a compute curve.
-        parameters: learned numbers, of a point of a size curve.
+        dial: that the network was made with, of a point of a size curve.
     """
 
     rows: int
@@ -141,7 +141,7 @@ class Point:
     peak_memory_bytes: int
     start_seconds: float = 0.0
     steps: int | None = None
-    parameters: int | None = None
+    dial: float | None = None
 
 
 @dataclass(frozen=True)

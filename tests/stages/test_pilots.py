@@ -18,13 +18,21 @@ from yunti.errors import OptionError
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory):
     """A climb that was interrupted after the pilots of its dear rung, with what it told."""
-    folder, told = tmp_path_factory.mktemp("tried") / "run", []
+    for budget in (60, 100, 160):  # under load the smallest part may have no time for its steps
+        folder, told = _tried(tmp_path_factory.mktemp("tried") / "run", budget)
+        if len(json.loads((folder / "outcomes" / "convnet" / "pilot.json").read_text())["points"]) == 3:
+            break
+    return folder, told
+
+
+def _tried(folder, budget):
+    told = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ascent, "PILOT_SECONDS", 1.0)  # pilots with shares and parts that a test can afford
         patch.setattr(ascent, "LEAST_PILOT_ROWS", 30)
         patch.setattr(ascent, "PILOT_PARTS", (16, 8, 4))
         patch.setattr(Ascent, "climb_put_off", _interrupted)
-        given = {"rungs": "constant,convnet", "budget": 60, "refit": False}
+        given = {"rungs": "constant,convnet", "budget": budget, "refit": False}
         climb = yunti.climb("sample:digits", **given, out=folder, tell=told.append)
     assert climb.record.rung("convnet").reason.startswith("interrupted"), climb.record.rung("mlp")
     return folder, told
@@ -34,7 +42,7 @@ def _interrupted(*_):
     raise KeyboardInterrupt
 
 
-def copied(folder, tmp_path, seconds=90.0):
+def copied(folder, tmp_path, seconds=200.0):
     """A copy of a run that goes on with more time: how much the pilots left depends on the machine."""
     run = shutil.copytree(folder, tmp_path / "run")
     record = json.loads((run / "climb.json").read_text())
@@ -71,7 +79,7 @@ def test_a_dear_rung_is_forecast_and_the_forecast_is_kept_beside_what_came(tried
     assert kept["median"] == seen.median
     pilots = (folder / "outcomes" / "convnet" / "pilot.json").read_text()
     assert (run / "outcomes" / "convnet" / "pilot.json").read_text() == pilots  # they were not made again
-    assert climb.record.budget.spent_seconds < 1.05 * 90
+    assert climb.record.budget.spent_seconds < 1.05 * 200
 
 
 def test_a_rung_that_is_not_worth_it_is_left_out_with_the_numbers(tried, tmp_path, monkeypatch):
@@ -185,7 +193,7 @@ def test_a_network_that_was_trained_in_full_is_tried_narrower_in_the_time_left(t
     climb = yunti.climb("sample:penguins", budget=120, rungs="constant,mlp", out=out, refit=False)
     record = climb.record.rung("mlp")
     quarter, half = record.smaller
-    assert quarter.parameters < half.parameters < record.plan["parameters"]
+    assert (quarter.dial, half.dial, record.plan["dial"]) == (0.25, 0.5, 1.0)
     assert min(quarter.score, half.score) > 0.8
     assert climb.record.test is not None
     step = next(step for step in climb.verdict.next if step.kind == "larger")
@@ -193,5 +201,5 @@ def test_a_network_that_was_trained_in_full_is_tried_narrower_in_the_time_left(t
     assert step.low <= step.gain <= step.high
     assert step.action == "make mlp larger (--set model.dial=2)"
     kept = json.loads((out / "climb.json").read_text())["rungs"][1]["smaller"]
-    assert [point["parameters"] for point in kept] == [quarter.parameters, half.parameters]
+    assert [point["dial"] for point in kept] == [0.25, 0.5]
     assert yunti.resume(out).record.rung("mlp").smaller == record.smaller

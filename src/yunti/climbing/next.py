@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, final
 
-from yunti.climbing.forecast.chances import Likely, chance_below, expected_gain, pooled, widened
+from yunti.climbing.forecast.chances import Likely, chance_below, expected_gain, widened
 from yunti.climbing.forecast.curve import WORSENS, Forecast, growth
 from yunti.climbing.forecast.outlook import LEAST_CHANCE, as_curve, as_forecast, curve_kind
 from yunti.climbing.forecast.prior import least_error, prior
@@ -18,6 +18,7 @@ from yunti.climbing.forecast.scaled import (
     change_with_size,
     change_with_steps,
     seconds_of_size,
+    with_usual,
 )
 from yunti.climbing.forecast.worth import Worth
 from yunti.ladders.rung import Rung
@@ -144,7 +145,7 @@ def _longer(standing: Standing) -> Iterator[NextStep]:
     best = best_cut_short(standing.trained, standing.metric)
     if best is not None and best.cost is not None:
         step = NextStep(say("next.longer", rung=best.name), kind="longer", cost_seconds=2 * best.cost.train_seconds)
-        yield from _scaled(step, best, change_with_steps(best, standing.metric), TWICE_AS_LONG, standing)
+        yield from _scaled(step, best, change_with_steps(best, standing.metric), standing)
 
 
 def _larger(standing: Standing) -> Iterator[NextStep]:
@@ -153,28 +154,25 @@ def _larger(standing: Standing) -> Iterator[NextStep]:
     if best is not None:
         action = say("next.larger", rung=best.name, dial=2 * best.plan["dial"])
         step = NextStep(action, kind="larger", cost_seconds=seconds_of_size(best))
-        yield from _scaled(step, best, change_with_size(best, standing.metric), TWICE_AS_LARGE, standing)
+        yield from _scaled(step, best, change_with_size(best, standing.metric), standing)
 
 
-def _scaled(
-    step: NextStep, rung: RungRecord, seen: Forecast | None, usual: Forecast, standing: Standing
-) -> Iterator[NextStep]:
+def _scaled(step: NextStep, rung: RungRecord, seen: Forecast | None, standing: Standing) -> Iterator[NextStep]:
     """Complete a step by which a rung itself is given more: by its own curve, weighed with what is usual, or by that.
 
     Args:
         step: what to do, and what it costs.
         rung: the rung.
         seen: by what factor its error changes, by its own curve; None without one.
-        usual: the same on other data.
         standing: where the climb stands.
     """
     if seen is not None and seen.refused == WORSENS:
         return
-    curved = seen is not None and not seen.refused
-    factor, error = pooled(seen, usual) if seen is not None and curved else usual, standing.error_of(rung)
+    larger, error = step.kind == "larger", standing.error_of(rung)
+    factor = with_usual(seen, TWICE_AS_LARGE if larger else TWICE_AS_LONG, overlap=larger)
     change = _relative(Forecast(error * factor.median, error * factor.low, error * factor.high), standing)
     made = _step(step.action, step.kind, change, standing)
-    basis: Literal["curve", "prior"] = "curve" if curved else "prior"
+    basis: Literal["curve", "prior"] = "prior" if seen is None or seen.refused else "curve"
     made = replace(made, cost_seconds=step.cost_seconds, rung=rung.name, basis=basis)
     yield replace(made, worth_it=_worth_it(made, change, standing))
 

@@ -81,7 +81,7 @@ def train_shorter(job: Job, send: Send) -> None:
     def setting(record: RungRecord, steps: int) -> tuple[str, float]:
         return "training.epochs", epochs_of(record.plan, steps)
 
-    _train_again(job, send, "shorter", setting, lambda _, steps: {"steps": steps})
+    _train_again(job, send, "shorter", setting)
 
 
 def train_smaller(job: Job, send: Send) -> None:
@@ -93,7 +93,7 @@ def train_smaller(job: Job, send: Send) -> None:
     def setting(record: RungRecord, divisor: int) -> tuple[str, float]:
         return "model.dial", float(record.plan["dial"]) / divisor
 
-    _train_again(job, send, "smaller", setting, lambda model, _: {"parameters": int(model.plan["parameters"])})
+    _train_again(job, send, "smaller", setting)
 
 
 def _train_again(
@@ -101,7 +101,6 @@ def _train_again(
     send: Send,
     kind: Literal["shorter", "smaller"],
     setting: Callable[[RungRecord, int], tuple[str, float]],
-    size: Callable[[Model, int], Mapping[str, int]],
 ) -> None:
     """Train a network anew for each part with one setting changed; one that was cut short leaves no point."""
     run = RunFolder(Path(job.folder))
@@ -127,8 +126,8 @@ def _train_again(
         check(predictions, rung)
         found = scored(job, dataset, predictions)
         took = round(time.monotonic() - began, 3)
-        rows, peak = len(dataset.train), peak_memory_bytes()
-        point = Point(rows, found.valid, found.stderr, took, peak, **size(model, value))
+        point = Point(len(dataset.train), found.valid, found.stderr, took, peak_memory_bytes())
+        point = replace(point, steps=value) if kind == "shorter" else replace(point, dial=settings.dial)
         seen = replace(seen, points=(*seen.points, point))
         run.save_points(rung.name, seen, kind)
     run.save_points(rung.name, replace(seen, complete=True), kind)

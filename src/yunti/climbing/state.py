@@ -42,7 +42,7 @@ LOOKS = 3.0  # at the validation rows, by a rung that learns: at the end, and wh
 SHORTER_PARTS = ((4, 2), (8, 4))  # of the steps that a network took, the better ones first
 LEAST_SHORTER_STEPS = 30
 SMALLER_PARTS = (4, 2)  # by which the dial is divided
-SMALLER_TIMES = (0.4, 0.6)  # of the time that the whole network took
+SMALLER_TIMES = (0.6, 0.8)  # of the time that the whole network took
 AGAIN_START_SECONDS = 1.0  # of each shorter training or narrower network: building and encoding
 GRACE_SECONDS = 15.0  # for a process that started slowly, as long as it costs the later rungs no more than a quarter
 

@@ -121,17 +121,17 @@ def in_errors(metric: Metric, points: Sequence[Point], rows: int) -> Forecast:
     return Forecast(unit * seen.median, unit * seen.low, unit * seen.high, seen.refused)
 
 
-def as_curve(metric: Metric, points: Sequence[Point]) -> tuple[list[int], list[float], list[float], float]:
+def as_curve(metric: Metric, points: Sequence[Point]) -> tuple[list[float], list[float], list[float], float]:
     """Return sizes, errors and standard errors of points in a unit in which no error is above 1, and that unit.
 
-    A size is the parameters of a point of a size curve, the steps of one of a compute curve, the rows of any other.
+    A size is the dial of a point of a size curve, the steps of one of a compute curve, the rows of any other.
     Errors of regressions have a unit of their own, and only their ratios count.
     """
     found = [metric.as_error(point.score) for point in points]
     errors = np.maximum(found, least_error(metric, max(found)))
     unit = max(1.0, float(errors.max(initial=0.0)))
     return (
-        [point.parameters or point.steps or point.rows for point in points],
+        [point.dial or point.steps or point.rows for point in points],
         (errors / unit).tolist(),
         [point.stderr / unit for point in points],
         unit,

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from yunti.climbing.forecast.chances import pooled, widened
 from yunti.climbing.forecast.curve import Forecast, growth
 from yunti.climbing.forecast.outlook import as_curve, curve_kind
 from yunti.records import Point, RungRecord
 from yunti.tasks.metrics import Metric
 
 TWICE_AS_LONG: Final = Forecast(0.9, 0.7, 1.03)  # by what factor the error of a rung cut short changes (the prior)
-TWICE_AS_LARGE: Final = Forecast(0.97, 0.87, 1.06)  # the same of a network that was trained in full
+TWICE_AS_LARGE: Final = Forecast(0.985, 0.87, 1.07)  # the same of a network that was trained in full
+_OVERLAP: Final = math.sqrt(2)  # by which two forecasts of equal width, weighed, stay as wide as each of them
 
 
 def change_with_steps(rung: RungRecord, metric: Metric) -> Forecast | None:
@@ -28,14 +30,27 @@ def change_with_steps(rung: RungRecord, metric: Metric) -> Forecast | None:
 def change_with_size(rung: RungRecord, metric: Metric) -> Forecast | None:
     """Forecast by what factor a network's error changes at twice its dial; None without narrower ones.
 
-    Its parameters then grow once more as they did from the widest of the narrower ones.
+    Over the dial, not the parameters, many of which do not grow with it: those that look up words, for example.
     """
     if rung.score is None or not rung.smaller:
         return None
-    present, before = int(rung.plan["parameters"]), rung.smaller[-1]
-    assert before.parameters
-    whole = replace(before, score=rung.score.valid, stderr=rung.score.stderr, parameters=present)
-    return _growth([*rung.smaller, whole], round(present**2 / before.parameters), metric)
+    dial = float(rung.plan["dial"])
+    whole = replace(rung.smaller[-1], score=rung.score.valid, stderr=rung.score.stderr, dial=dial)
+    return _growth([*rung.smaller, whole], 2 * dial, metric)
+
+
+def with_usual(seen: Forecast | None, usual: Forecast, *, overlap: bool) -> Forecast:
+    """Weigh a forecast by a network's own curve with what is usual; the latter alone where there is none.
+
+    Args:
+        seen: by the curve.
+        usual: on other data.
+        overlap: whether the curve says so little of its own that the two together are no surer than each.
+    """
+    if seen is None or seen.refused:
+        return usual
+    both = pooled(seen, usual)
+    return widened(both, _OVERLAP) if overlap else both
 
 
 def seconds_of_size(rung: RungRecord) -> float | None:
