@@ -219,7 +219,8 @@ def test_a_network_that_gains_by_its_size_is_offered_larger_and_is_the_limit():
 def test_nobody_is_asked_to_enlarge_what_had_no_time_or_gets_worse():
     short = grown(0.5, 0.7, 0.84, shortened="half of it")
     worse = grown(0.9, 0.87, 0.8, half=0.002)
-    for whole in (short, worse, rung("boosting", 0.84)):
+    borrowed = rung("pretrained", 0.84, plan={"dial": 1.0})
+    for whole in (short, worse, rung("boosting", 0.84), borrowed):
         assert not any(step.kind == "larger" for step in next_steps(standing(whole)))
 
 

@@ -54,7 +54,7 @@ def conclude(state: State, ladder: Sequence[Rung], *, open_test: bool) -> None:
     state.save(verdict=verdict(choice, state.record.task))
     if open_test:
         state.draw_curve(state.rung(choice.chosen.name), state.left())
-        cut, whole = best_cut_short(trained, state.metric), best_network(trained, state.metric)
+        cut, whole = best_cut_short(trained, state.metric), best_network(trained, ladder, state.metric)
         if cut is not None and could_pass(cut, choice.chosen, TWICE_AS_LONG, state.metric):
             state.draw_compute_curve(cut, state.left())
         if whole is not None and could_pass(whole, choice.chosen, TWICE_AS_LARGE, state.metric):

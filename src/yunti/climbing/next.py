@@ -150,7 +150,7 @@ def _longer(standing: Standing) -> Iterator[NextStep]:
 
 def _larger(standing: Standing) -> Iterator[NextStep]:
     """The best network that was trained in full, at twice its size."""
-    best = best_network(standing.trained, standing.metric)
+    best = best_network(standing.trained, standing.ladder, standing.metric)
     if best is not None:
         action = say("next.larger", rung=best.name, dial=2 * best.plan["dial"])
         step = NextStep(action, kind="larger", cost_seconds=seconds_of_size(best))

@@ -10,6 +10,7 @@ from typing import Final
 from yunti.climbing.forecast.chances import pooled, widened
 from yunti.climbing.forecast.curve import Forecast, growth
 from yunti.climbing.forecast.outlook import as_curve, curve_kind
+from yunti.ladders.rung import Rung
 from yunti.records import Point, RungRecord
 from yunti.tasks.metrics import Metric
 
@@ -71,9 +72,11 @@ def best_cut_short(trained: Sequence[RungRecord], metric: Metric) -> RungRecord 
     return _best([each for each in trained if each.cost and cut_short(each)], metric)
 
 
-def best_network(trained: Sequence[RungRecord], metric: Metric) -> RungRecord | None:
-    """Return the best network that was trained in full at the width that was asked for, and could be wider."""
-    return _best([each for each in trained if each.cost and "dial" in each.plan and not cut_short(each)], metric)
+def best_network(trained: Sequence[RungRecord], ladder: Sequence[Rung], metric: Metric) -> RungRecord | None:
+    """Return the best network that was trained in full and could be larger: none that stands on a pretrained model."""
+    own = {each.name for each in ladder if each.needs_torch and each.pilots}
+    whole = [each for each in trained if each.name in own and "dial" in each.plan and not cut_short(each)]
+    return _best([each for each in whole if each.cost], metric)
 
 
 def _best(found: Sequence[RungRecord], metric: Metric) -> RungRecord | None:
