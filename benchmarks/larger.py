@@ -33,7 +33,8 @@ def judge(path: Path) -> None:
         if found:
             show(f"twice the width, from {', '.join(f'1/{part}' for part in parts)} and all", WAYS, found)
     ratios = [ratio for series in every for ratio in _seconds(series)]
-    print(f"seconds of twice the width: {np.median(ratios):.2f} times ({min(ratios):.2f} to {max(ratios):.2f})")
+    if ratios:
+        print(f"seconds of twice the dial: {np.median(ratios):.2f} times ({min(ratios):.2f} to {max(ratios):.2f})")
 
 
 def _cases(series: Sequence[Line], parts: Sequence[int]) -> Iterator[tuple[float, list[Forecast]]]:

@@ -107,7 +107,7 @@ def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("rung", ["convnet", "transformer"])
 def test_batch_normalisation_and_shards_change_no_loss(rung: str, tmp_path: Path) -> None:
-    settings = ["training.epochs=1", *STILL[::2]]
+    settings = ["training.epochs=1", *(each for each in STILL if "noise" not in each)]
     if rung == "convnet":  # Adam would blow up differences in gradients that are nearly zero
         settings += ["training.augment.erase=0", "training.optimiser=sgd", "training.learning_rate=0.001"]
     else:

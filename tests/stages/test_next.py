@@ -209,9 +209,13 @@ def test_a_network_that_gains_by_its_size_is_offered_larger_and_is_the_limit():
         assert step.low < step.gain < step.high
         assert step.worth_it is worth_it
         assert step.cost_seconds == pytest.approx(20)  # twice what it took, as before it
+    slow = next(step for step in next_steps(replace(standing(steep), start=4.0)) if step.kind == "larger")
+    assert slow.cost_seconds == pytest.approx(4 + 6 * 6 / 5)
     here, target, nobody = standing(steep), np.zeros(100, dtype=int), answers(("mlp", np.zeros(100, dtype=int)))
     found = limit(here, next_steps(here), target, nobody, None)
     assert (found.what, found.reason.split(":")[0]) == ("model", "The model's size is the limit")
+    level = standing(grown(0.8, 0.8, 0.8, half=0.0001))
+    assert limit(level, next_steps(level), target, nobody, None).what != "model"
     unknown = next(step for step in next_steps(standing(replace(steep, smaller=()))) if step.kind == "larger")
     assert (unknown.basis, unknown.cost_seconds) == ("prior", None)
 
@@ -219,8 +223,12 @@ def test_a_network_that_gains_by_its_size_is_offered_larger_and_is_the_limit():
 def test_nobody_is_asked_to_enlarge_what_had_no_time_or_gets_worse():
     short = grown(0.5, 0.7, 0.84, shortened="half of it")
     worse = grown(0.9, 0.87, 0.8, half=0.002)
+    behind = standing(grown(0.5, 0.55, 0.6), rung("boosting", 0.84))
+    assert not any(step.kind == "larger" for step in next_steps(replace(behind, chosen=behind.records[0])))
     borrowed = rung("pretrained", 0.84, plan={"dial": 1.0})
-    for whole in (short, worse, rung("boosting", 0.84), borrowed):
+    narrowed = grown(0.5, 0.7, 0.84, ended="nothing better came", shortened="narrower", dial={"value": 0.5})
+    parts = grown(0.5, 0.7, 0.84, rows=4000), grown(0.5, 0.7, 0.84, texts="one in 2")
+    for whole in (short, worse, rung("boosting", 0.84), borrowed, narrowed, *parts):
         assert not any(step.kind == "larger" for step in next_steps(standing(whole)))
 
 

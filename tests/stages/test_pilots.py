@@ -199,7 +199,15 @@ def test_a_network_that_was_trained_in_full_is_tried_narrower_in_the_time_left(t
     step = next(step for step in climb.verdict.next if step.kind == "larger")
     assert step.rung == "mlp"
     assert step.low <= step.gain <= step.high
-    assert step.action == "make mlp larger (--set model.dial=2)"
+    assert step.action == "make mlp larger (yunti train --set model.dial=2)"
     kept = json.loads((out / "climb.json").read_text())["rungs"][1]["smaller"]
     assert [point["dial"] for point in kept] == [0.25, 0.5]
-    assert yunti.resume(out).record.rung("mlp").smaller == record.smaller
+    ended = json.loads((out / "climb.json").read_text())
+    (out / "climb.json").write_text(json.dumps(ended | {"test": None, "verdict": None}))
+    file = out / "outcomes" / "mlp" / "smaller.json"
+    points = json.loads(file.read_text())
+    assert yunti.resume(out).record.rung("mlp").smaller == record.smaller  # complete: not trained again
+    (out / "climb.json").write_text(json.dumps(ended | {"test": None, "verdict": None}))
+    file.write_text(json.dumps(points | {"points": points["points"][:1], "complete": False}))  # as a kill leaves it
+    again = yunti.resume(out).record.rung("mlp").smaller
+    assert [(point.dial, point.score) for point in again] == [(point.dial, point.score) for point in record.smaller]

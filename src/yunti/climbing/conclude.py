@@ -54,10 +54,11 @@ def conclude(state: State, ladder: Sequence[Rung], *, open_test: bool) -> None:
     state.save(verdict=verdict(choice, state.record.task))
     if open_test:
         state.draw_curve(state.rung(choice.chosen.name), state.left())
-        cut, whole = best_cut_short(trained, state.metric), best_network(trained, ladder, state.metric)
+        cut, whole = best_cut_short(trained, state.metric), best_network(trained, ladder, state.spec.rows, state.metric)
         if cut is not None and could_pass(cut, choice.chosen, TWICE_AS_LONG, state.metric):
             state.draw_compute_curve(cut, state.left())
-        if whole is not None and could_pass(whole, choice.chosen, TWICE_AS_LARGE, state.metric):
+        is_free = state.request.exchange.needed(1.0) is None  # a size curve seldom tells what it would cost
+        if is_free and whole is not None and could_pass(whole, choice.chosen, TWICE_AS_LARGE, state.metric):
             state.draw_size_curve(whole, state.left())
     _look_ahead(state, ladder)
     chats = any(column.holds_chats for column in state.dataset.columns)
@@ -79,7 +80,9 @@ def _look_ahead(state: State, ladder: Sequence[Rung]) -> None:
     assert chosen is not None
     if state.request.full:
         return
-    standing = Standing(chosen, state.record.rungs, ladder, state.spec, state.metric, state.request.exchange)
+    standing = Standing(
+        chosen, state.record.rungs, ladder, state.spec, state.metric, state.request.exchange, state.starts[True]
+    )
     steps = next_steps(standing)
     found = limit(standing, steps, state.dataset.valid.target, state.run.valid_predictions, state.record.data.repeats)
     state.save(verdict=replace(made, next=steps, limit=found))

@@ -44,7 +44,7 @@ class Job:
         token: tells the starts of a group of processes apart.
         act: train the rung; train it on parts of the rows, before that or after it, or over fewer steps; train the
             chosen one anew on training and validation rows; or open the test rows for it.
-        parts: numbers of rows to train on, or of steps to train over, growing.
+        parts: numbers of rows to train on, or of steps to train over, growing; or what the dial is divided by.
         whole_seconds: of all rows, of which every part gets its share.
     """
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from yunti.climbing.forecast.scaled import cut_short
+from yunti.climbing.forecast.scaled import change_with_size, cut_short
 from yunti.climbing.next import Standing, change_with_rows
 from yunti.climbing.wording import gap_text
 from yunti.records import LimitRecord, NextStep, RepeatsRecord, RungRecord
@@ -23,6 +23,7 @@ _MOSTLY: Final = 0.6  # of the chosen rung's errors
 _LEAST_PAIRS: Final = 50
 _LEAST_SHARE: Final = 0.05  # of the training rows: fewer repeats may be rows of a kind of their own
 _NEAR_FLOOR: Final = 1.3
+_FALLS: Final = 0.96  # the factor at twice the size, of curves that fall: flat ones come to 0.98 or more
 
 Predictions = Callable[[str], NDArray[Any]]
 
@@ -39,7 +40,8 @@ def limit(
     The labels: rows that repeat one another carry other labels so often that the error is near what that alone makes
     it; or most of what the chosen rung gets wrong is answered alike by all strong rungs. The data: twice the rows
     would bring more than the score's standard error, more likely than not. The time: a rung that was cut short
-    is among the best. The model: a rung that was left out is expected to be better. Or none of these.
+    is among the best. The model: a rung that was left out is expected to be better, or the best network at
+    twice its size. Or none of these.
 
     Args:
         standing: where the climb stands.
@@ -79,7 +81,7 @@ def _other(standing: Standing, steps: Sequence[NextStep], found: dict[str, Any])
     for step in steps:
         if step.kind == "rung" and step.chance is not None and step.chance >= 0.5:
             return LimitRecord("model", say("limit.model", rung=step.rung), **found)
-        if step.kind == "larger" and step.basis == "curve" and step.chance is not None and step.chance >= 0.5:
+        if step.kind == "larger" and (step.chance or 0.0) >= 0.5 and _gains_by_size(step.rung, standing):
             low, gain, high = (gap_text(value or 0.0, task) for value in (step.low, step.gain, step.high))
             reason = say("limit.size", rung=step.rung, gain=gain, low=low, high=high)
             return LimitRecord("model", reason, **found)
@@ -91,6 +93,13 @@ def _other(standing: Standing, steps: Sequence[NextStep], found: dict[str, Any])
     if any(step.worth_it is None for step in steps):
         return LimitRecord("unclear", say("limit.open", rung=curved.name), **found)
     return LimitRecord("unclear", say("limit.flat", rung=curved.name), **found)
+
+
+def _gains_by_size(name: str, standing: Standing) -> bool:
+    """Say whether a network's own size curve clearly falls."""
+    rung = next(each for each in standing.trained if each.name == name)
+    seen = change_with_size(rung, standing.metric)
+    return seen is not None and not seen.refused and seen.median < _FALLS
 
 
 def strong_rungs(standing: Standing) -> list[RungRecord]:

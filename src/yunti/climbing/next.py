@@ -17,6 +17,7 @@ from yunti.climbing.forecast.scaled import (
     best_network,
     change_with_size,
     change_with_steps,
+    could_pass,
     seconds_of_size,
     with_usual,
 )
@@ -47,6 +48,7 @@ class Standing:
         spec: the data and the task.
         metric: the one that decides.
         worth: what a better score is worth.
+        start: seconds that the process of a network takes before it learns.
     """
 
     chosen: RungRecord
@@ -55,6 +57,7 @@ class Standing:
     spec: Spec
     metric: Metric
     worth: Worth
+    start: float = 0.0
 
     @property
     def error(self) -> float:
@@ -149,11 +152,11 @@ def _longer(standing: Standing) -> Iterator[NextStep]:
 
 
 def _larger(standing: Standing) -> Iterator[NextStep]:
-    """The best network that was trained in full, at twice its size."""
-    best = best_network(standing.trained, standing.ladder, standing.metric)
-    if best is not None:
+    """The best network that was trained in full, at twice its size, if that could pass the chosen rung at all."""
+    best = best_network(standing.trained, standing.ladder, standing.spec.rows, standing.metric)
+    if best is not None and could_pass(best, standing.chosen, TWICE_AS_LARGE, standing.metric):
         action = say("next.larger", rung=best.name, dial=2 * best.plan["dial"])
-        step = NextStep(action, kind="larger", cost_seconds=seconds_of_size(best))
+        step = NextStep(action, kind="larger", cost_seconds=seconds_of_size(best, standing.start))
         yield from _scaled(step, best, change_with_size(best, standing.metric), standing)
 
 

@@ -102,7 +102,7 @@ def _train_again(
     kind: Literal["shorter", "smaller"],
     setting: Callable[[RungRecord, int], tuple[str, float]],
 ) -> None:
-    """Train a network anew for each part with one setting changed; one that was cut short leaves no point."""
+    """Train a network anew for each part with one setting changed; what was cut short or read less is no point."""
     run = RunFolder(Path(job.folder))
     dataset, rung = open_dataset(run.prepared), find_rung(job.task.name, job.rung)
     record = run.rung_record(rung.name)
@@ -120,7 +120,8 @@ def _train_again(
         except RungError as error:
             watch.say(say("climb.not shorter" if kind == "shorter" else "climb.not smaller", part=value, error=error))
             continue
-        if model.plan.get("shortened") or model.plan.get("stopped"):
+        alike = all(model.plan.get(name) == record.plan.get(name) for name in ("texts", "rows"))
+        if model.plan.get("shortened") or model.plan.get("stopped") or not alike:
             continue
         predictions = model.predict(dataset.valid.table)
         check(predictions, rung)

@@ -266,7 +266,7 @@ class State:
             share: seconds that it may take.
             members: for a rung that combines others, or is trained anew: the others.
             act: what is to be done.
-            parts: numbers of training rows, or of steps, of the points of a curve.
+            parts: numbers of training rows, or of steps, of the points of a curve, or what its dials are divided by.
             whole_seconds: what all rows would get or got: each part gets its share of that.
         """
         job: dict[str, Any] = {

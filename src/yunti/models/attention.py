@@ -55,7 +55,7 @@ class Block(nn.Module):
         rows, count, width = tokens.shape
         parts = self.queries_keys_values(self.before_attention(tokens)).reshape(rows, count, 3, self.heads, -1)
         queries, keys, values = parts.permute(2, 0, 3, 1, 4)
-        found = looked(queries, keys, values, mask)
+        found = looked(queries, keys, values, mask).to(parts.dtype)
         tokens = tokens + self.dropout(self.out(found.transpose(1, 2).reshape(rows, count, width)))
         hidden = F.relu(self.up(self.before_layers(tokens))).square()
         return tokens + self.dropout(self.down(hidden))

@@ -122,7 +122,7 @@ class DecoderBlock(nn.Module):
             keys, values = slot.add(keys, values)
         causal = mask is None and queries.shape[1] > 1
         found = looked(queries.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2), mask, causal=causal)
-        return found.transpose(1, 2).flatten(2)
+        return found.transpose(1, 2).flatten(2).to(parts.dtype)
 
 
 @final

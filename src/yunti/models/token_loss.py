@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 IGNORED = -1  # a target that does not count, such as the question where only answers are learned
 
 _ROOM, _ROOM_OF_GPU = 1 << 18, 1 << 26  # logits at once: what a processor's second cache holds; a launch's worth
-_LEAST_ROWS, _MOST_ROOM = 256, 1 << 24  # of a part on a processor: each walks through all weights and their gradient
+_LEAST_ROWS, _MOST_ROOM = 256, 1 << 23  # of a part on a processor: each walks through all weights and their gradient
 
 
 def token_loss(states: Tensor, weight: Tensor, targets: Tensor, cap: float = 0.0) -> Tensor:

@@ -66,7 +66,7 @@ def choose_precision(device: str, asked: PrecisionName = "auto") -> Precision:
 
     bf16 has the range of fp32 with 8 bits of fraction; with fp32 weights it trains to the same score (Kalamkar et al.,
     2019, A study of bfloat16 for deep learning training, arXiv 1905.12322). Not every processor that knows bf16 is
-    faster with it: only matrix units (AMX) are, so its products are timed.
+    faster with it: those with AMX are, and Zen 4, so its products are timed.
 
     Args:
         device: "cpu", "cuda", "cuda:1" or "mps".

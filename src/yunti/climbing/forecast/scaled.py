@@ -54,12 +54,19 @@ def with_usual(seen: Forecast | None, usual: Forecast, *, overlap: bool) -> Fore
     return widened(both, _OVERLAP) if overlap else both
 
 
-def seconds_of_size(rung: RungRecord) -> float | None:
-    """Return the seconds that a network takes at twice its dial, as they grew before; None without narrower ones."""
-    if rung.cost is None or not rung.smaller or rung.smaller[-1].seconds <= 0:
+def seconds_of_size(rung: RungRecord, start: float) -> float | None:
+    """Return the seconds that a network takes at twice its dial, as they grew before; None without narrower ones.
+
+    Args:
+        rung: the network.
+        start: seconds that a process takes before it learns, which stay the same.
+    """
+    before = rung.smaller[-1] if rung.smaller else None
+    if rung.cost is None or before is None or before.dial is None or before.seconds <= 0:
         return None
-    took = rung.cost.train_seconds
-    return took * max(1.0, took / rung.smaller[-1].seconds)
+    learned = max(0.0, rung.cost.train_seconds - start)
+    doublings = math.log2(float(rung.plan["dial"]) / before.dial)
+    return start + learned * max(1.0, (learned / before.seconds) ** (1 / doublings))
 
 
 def _growth(points: Sequence[Point], at: float, metric: Metric) -> Forecast:
@@ -72,10 +79,27 @@ def best_cut_short(trained: Sequence[RungRecord], metric: Metric) -> RungRecord 
     return _best([each for each in trained if each.cost and cut_short(each)], metric)
 
 
-def best_network(trained: Sequence[RungRecord], ladder: Sequence[Rung], metric: Metric) -> RungRecord | None:
-    """Return the best network that was trained in full and could be larger: none that stands on a pretrained model."""
+def best_network(trained: Sequence[RungRecord], ladder: Sequence[Rung], rows: int, metric: Metric) -> RungRecord | None:
+    """Return the best network that was trained in full and could be larger: none that stands on a pretrained model.
+
+    In full is at the dial that was asked for, over all of the recipe, from all rows and texts.
+
+    Args:
+        trained: rungs with a score.
+        ladder: the rungs that were asked for.
+        rows: to train on.
+        metric: the one that decides.
+    """
     own = {each.name for each in ladder if each.needs_torch and each.pilots}
-    whole = [each for each in trained if each.name in own and "dial" in each.plan and not cut_short(each)]
+    whole = [
+        each
+        for each in trained
+        if each.name in own
+        and isinstance(each.plan.get("dial"), int | float)  # one that was narrowed has a reason beside it
+        and "texts" not in each.plan
+        and each.plan.get("rows", rows) >= rows
+        and not cut_short(each)
+    ]
     return _best([each for each in whole if each.cost], metric)
 
 

@@ -67,7 +67,7 @@ CLIMBING = {
     "next.twice": "两倍的训练数据（{rows} 行）",
     "next.four times": "四倍的训练数据（{rows} 行）",
     "next.longer": "用两倍的时间训练 {rung}",
-    "next.larger": "增大 {rung}（--set model.dial={dial:g}）",
+    "next.larger": "增大 {rung}（yunti train --set model.dial={dial}）",
     "next.pretrained": "提供一个预训练模型（--pretrained）",
     "next.stop": "到此为止",
     "limit.labels agree": "验证集中 {rung} 答错的 {wrong} 行里，有 {count} 行由 {strong} 个较强的梯级给出一致的答案，却与标签不同：请检查这些标签；这样的行任何模型都答不对。",

@@ -127,7 +127,7 @@ REPORT: dict[str, str] = {
     "report.decision.train": "训练",
     "report.decision.leave": "不训练",
     "report.basis.pilots": "试训",
-    "report.basis.curve": "学习曲线",
+    "report.basis.curve": "自身曲线",
     "report.basis.prior": "先验",
     "report.points": "{value} 个百分点",
     "report.to": "至",

@@ -72,7 +72,7 @@ CLIMBING = {
     "next.twice": "twice the training rows, {rows:,}",
     "next.four times": "four times the training rows, {rows:,}",
     "next.longer": "train {rung} twice as long",
-    "next.larger": "make {rung} larger (--set model.dial={dial:g})",
+    "next.larger": "make {rung} larger (yunti train --set model.dial={dial:g})",
     "next.pretrained": "give a pretrained model (--pretrained)",
     "next.stop": "stop here",
     "limit.labels agree": "{count:,} of the {wrong:,} validation rows that {rung} gets wrong are answered alike by {strong} "
@@ -86,7 +86,7 @@ CLIMBING = {
     "limit.time": "Time is the limit: {rungs} had too little of it; a larger --budget may bring more.",
     "limit.model": "The model may be the limit: {rung}, which was not trained in full, is expected to be better.",
     "limit.size": "The model's size is the limit: {rung} gets better as it grows, and at twice its dial it would bring "
-    "{gain} ({low} to {high}).",
+    "{gain:said} ({low:said} to {high:said}).",
     "limit.flat": "Neither more rows nor the rungs that were left out promise more: the learning curve of {rung} is flat.",
     "limit.no shape": "What holds the score back cannot be told: the learning curve of {rung} has no shape that can be carried on.",
     "limit.open": "No single thing holds the score back: the learning curve of {rung} is nearly flat, and what else might bring more is uncertain.",

@@ -145,7 +145,7 @@ REPORT: dict[str, str] = {
     "report.decision.train": "train it",
     "report.decision.leave": "leave it out",
     "report.basis.pilots": "pilots",
-    "report.basis.curve": "learning curve",
+    "report.basis.curve": "its own curve",
     "report.basis.prior": "prior",
     "report.points": "{value} percentage points",
     "report.to": "to",
