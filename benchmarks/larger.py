@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from series import Line, arguments, change, measure, near, point, read, show
+from series import Line, change, main, near, point, read, show
 
 from yunti.climbing.forecast.curve import Forecast, growth
 from yunti.climbing.forecast.outlook import as_curve, curve_kind
@@ -62,8 +62,4 @@ def _seconds(series: Sequence[Line]) -> Iterator[float]:
 
 
 if __name__ == "__main__":
-    told = arguments(__doc__, "DIALS")
-    if told.what == "judge":
-        judge(told.results)
-    else:
-        measure("model.dial", told)
+    main(__doc__, "DIALS", "model.dial", judge)

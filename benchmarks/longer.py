@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from series import Line, arguments, change, measure, near, point, read, show
+from series import Line, change, main, near, point, read, show
 
 from yunti.climbing.forecast.chances import pooled
 from yunti.climbing.forecast.curve import Forecast, growth
@@ -83,8 +83,4 @@ def _steady(line: Line) -> list[Point]:
 
 
 if __name__ == "__main__":
-    told = arguments(__doc__, "EPOCHS")
-    if told.what == "judge":
-        judge(told.results)
-    else:
-        measure("training.epochs", told)
+    main(__doc__, "EPOCHS", "training.epochs", judge)

@@ -6,7 +6,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,14 @@ Line = dict[str, Any]
 VALID_ROWS = 4000
 
 
-def arguments(doc: str, values: str) -> argparse.Namespace:
-    """Read the command line: what to do, where the lines are, and for a training what is trained.
+def main(doc: str, values: str, setting: str, judge: Callable[[Path], None]) -> None:
+    """Train a series or judge those in a file, as the command line says.
 
     Args:
         doc: the script's own words.
-        values: name of the numbers that differ.
+        values: what the numbers that differ are called.
+        setting: that differs.
+        judge: what the script does with a file of trainings.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("train", "judge"))
@@ -45,7 +47,11 @@ def arguments(doc: str, values: str) -> argparse.Namespace:
     parser.add_argument("values", nargs="?", metavar=values, default="")
     parser.add_argument("--rows", type=int, default=0)
     parser.add_argument("--set", action="append", default=[])
-    return parser.parse_args()
+    told = parser.parse_args()
+    if told.what == "judge":
+        judge(told.results)
+    else:
+        measure(setting, told)
 
 
 def measure(setting: str, given: argparse.Namespace) -> None:
