@@ -61,7 +61,9 @@ def halves(curves: dict[tuple[int, str], Floats]) -> tuple[set[int], set[int]]:
     return set(sets[: len(sets) // 2]), set(sets[len(sets) // 2 :])
 
 
-def cases(curves: dict[tuple[int, str], Floats], points: int, factors: tuple[int, ...], blind: bool) -> list[Case]:
+def cases(
+    curves: dict[tuple[int, str], Floats], points: int, factors: tuple[int, ...], blind: bool, noise: float = _NOISE
+) -> list[Case]:
     """Forecast the end of every curve, and its end a third of the way."""
     random, found = np.random.default_rng(0), []
     for (_, learner), curve in curves.items():
@@ -73,7 +75,7 @@ def cases(curves: dict[tuple[int, str], Floats], points: int, factors: tuple[int
                 places = [int(np.argmin(np.abs(np.log(n / each)))) for each in wanted]
                 if np.abs(np.log(n[places] / wanted)).max() > _SAME or curve[end, 1] <= 0:
                     continue
-                errors = curve[places, 2] * _NOISE
+                errors = curve[places, 2] * noise
                 scores = np.clip(curve[places, 1] + random.normal(0, 1, points) * errors, 1e-4, 1)
                 seen = extrapolate(n[places], scores, n[end], stderr=None if blind else errors)
                 found.append(Case(learner, factor, seen, scores[-1], curve[places[-1], 1], curve[end, 1]))
@@ -258,6 +260,7 @@ def main() -> None:
     for title, sets in (("first half", first), ("second half", second)):
         some = {key: curve for key, curve in curves.items() if key[0] in sets}
         show(f"learning curves, {title}", cases(some, 5, (2, 4, 8), blind=False), groups=sets is second)
+    show("learning curves, all, noise of a mean over 25 splits", cases(curves, 5, (2, 4, 8), blind=False, noise=1.0))
     some = {key: curve for key, curve in curves.items() if key[0] in second}
     show("three points", cases(some, 3, (2, 4, 8), blind=False))
     show("without standard errors", cases(some, 5, (2, 4, 8), blind=True))
