@@ -76,6 +76,7 @@ def look(  # noqa: PLR0913  (the keywords are those of `climb` that concern the 
     source: object,
     *,
     target: str | None = None,
+    prompt: str | None = None,
     test: object | None = None,
     split: str | None = None,
     group: str | None = None,
@@ -90,6 +91,7 @@ def look(  # noqa: PLR0913  (the keywords are those of `climb` that concern the 
     Args:
         source: a file, folder, glob or `sample:NAME`; or a pandas, polars or Arrow table.
         target: the column to predict; may be left open.
+        prompt: the column of questions, where the target holds answers.
         test: a separate source of test rows.
         split: a column that holds a ready split.
         group: a column whose equal values stay on one side of the split.
@@ -109,7 +111,7 @@ def look(  # noqa: PLR0913  (the keywords are those of `climb` that concern the 
     from yunti.data.dataset import DataOptions
     from yunti.data.dataset import look as look_at
 
-    options = DataOptions(target, test, split, group, time, dict(kinds or {}), task, tuple(keep), seed)
+    options = DataOptions(target, prompt, test, split, group, time, dict(kinds or {}), task, tuple(keep), seed)
     return look_at(source, options)
 
 

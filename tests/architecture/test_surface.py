@@ -33,7 +33,7 @@ NAMES = [
     "resume",
     "train",
 ]
-READING = "--target --task --test --split --group --time --kind --keep --seed"
+READING = "--target --prompt --task --test --split --group --time --kind --keep --seed"
 FLAGS = {
     "climb": f"SOURCE {READING} --budget --rungs --metric --device --pretrained --no-refit --worth --price --out "
     "--resume --lang --json",

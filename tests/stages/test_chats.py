@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import yunti
 from yunti.cli.app import run
 from yunti.cli.screen import result_lines
+from yunti.data.chats.layout import Layout, layout_of
 from yunti.data.chats.reading import as_chats, find_chats
 from yunti.data.chats.template import JinjaTemplate, Marks, restore_template
 from yunti.data.chats.turns import ROLES, Turn, answer_lengths, turns_of, written
@@ -134,6 +135,7 @@ SHAREGPT = [{"conversations": [{"from": "human", "value": "a?"}, {"from": "gpt",
             [{"system": "be kind", "question": "a?", "answer": "b"}],
             [Turn("system", "be kind"), Turn("user", "a?"), Turn("assistant", "b")],
         ),
+        ([{"问题": "一加一？", "回答": "二"}], [Turn("user", "一加一？"), Turn("assistant", "二")]),
     ],
 )
 @pytest.mark.parametrize("ending", ["jsonl", "json", "parquet"])
@@ -151,7 +153,7 @@ def test_conversations_are_read_from_every_form(rows, expected, ending, tmp_path
     layout = find_chats(raw, None)
     assert layout is not None
     found = as_chats(raw, layout, [], tmp_path)
-    assert turns_of(found.arrow.column(found.chats)[0].as_py()) == expected
+    assert turns_of(found.arrow.column(layout.name)[0].as_py()) == expected
 
 
 def test_what_is_no_conversation_is_told_with_its_row(tmp_path):
@@ -177,6 +179,45 @@ def test_what_is_no_conversation_is_told_with_its_row(tmp_path):
 def test_a_column_that_is_named_is_no_conversation(tmp_path):
     raw = read_raw(lines(tmp_path / "c.jsonl", [{"question": "a?", "answer": "b"}]), tmp_path)
     assert find_chats(raw, "answer") is None
+
+
+def test_columns_of_questions_and_answers_may_be_named(tmp_path):
+    row = {"ask": "a?", "number": 4, "reply": "b", "system": "be kind", "output": "what a program said", "l": ["a"]}
+    raw = read_raw(lines(tmp_path / "c.jsonl", [row]), tmp_path / "work")
+    assert find_chats(raw, None) is None
+    layout = find_chats(raw, "reply", "ask")
+    assert layout == Layout(("ask", "reply"), messages=False, system="system") == layout_of(layout.parsing)
+    said = turns_of(as_chats(raw, layout, [], tmp_path).arrow.column("reply")[0].as_py())
+    assert said == [Turn("system", "be kind"), Turn("user", "a?"), Turn("assistant", "b")]
+    assert find_chats(raw, None, "ask").columns == ("ask", "output")  # called as answers usually are
+    assert find_chats(raw, "number", "ask").columns == ("ask", "number")
+    for target, prompt, error, told in (
+        ("reply", "asks", ColumnError, "there is no 'asks'; did you mean 'ask'"),
+        ("l", "ask", ColumnError, "it holds values of type"),
+        ("ask", "ask", OptionError, "both are to stand in one"),
+    ):
+        with pytest.raises(error, match=told):
+            find_chats(raw, target, prompt)
+    lonely = read_raw(lines(tmp_path / "d.jsonl", [{"ask": "a?", "reply": "b"}]), tmp_path / "lonely")
+    with pytest.raises(OptionError, match="name it with --target"):
+        find_chats(lonely, None, "ask")
+    with pytest.raises(OptionError, match="the task is classification"):
+        yunti.look(str(tmp_path / "d.jsonl"), target="reply", prompt="ask", task="classification")
+
+
+def test_a_bundle_knows_where_the_conversations_stood(tmp_path):
+    rows = [{"ask": said[1].content, "system": said[0].content, "reply": said[2].content} for said in SAID]
+    source = lines(tmp_path / "c.jsonl", rows)
+    done = yunti.climb(source, target="reply", prompt="ask", rungs="unigram", budget=60, out=tmp_path / "run")
+    bundle = done.best
+    assert bundle.chats
+    asked = bundle.evaluate(source)["score"]
+    without = [{name: value for name, value in row.items() if name != "system"} for row in rows]
+    assert bundle.evaluate(lines(tmp_path / "d.jsonl", without))["score"] == pytest.approx(asked)
+    same = [{"messages": messages(said)} for said in SAID]
+    assert bundle.evaluate(lines(tmp_path / "e.jsonl", same))["score"] == pytest.approx(asked)
+    with pytest.raises(ColumnError, match="it must hold conversations"):
+        bundle.evaluate(lines(tmp_path / "f.jsonl", [{"reply": "b"}]))
 
 
 def test_windows_and_passes_count_each_token_of_an_answer_once(tmp_path):

@@ -138,7 +138,7 @@ def test_a_book_is_learned_exported_and_climbed_upon(tmp_path: Path, capsys: pyt
     assert "holds the model as transformers reads it" in capsys.readouterr().err
     assert FolderCoder.read(tmp_path / "mine").end == 0
     rungs = ["--rungs", "pretrained,lora,finetuned", "--pretrained", str(tmp_path / "mine")]
-    assert run(["climb", str(book), "--budget", "60s", *rungs, "--out", str(tmp_path / "again")]) == 0
+    assert run(["climb", str(book), "--budget", "100s", *rungs, "--out", str(tmp_path / "again")]) == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in ("pretrained", "lora", "finetuned"))
     assert run(["generate", str(tmp_path / "again" / "models" / "lora"), "--prompt", "the", "--max-tokens", "9"]) == 0

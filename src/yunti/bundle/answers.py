@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from yunti.bundle.card import About
+from yunti.data.chats.layout import layout_of
 from yunti.data.chats.reading import as_chats, find_chats
 from yunti.data.parse import require, table_from_raw, target_from_raw
 from yunti.data.raw import Raw
@@ -108,7 +109,8 @@ def _read(about: About, source: object, workspace: Path) -> Raw:
 
 
 def _conversations(raw: Raw, about: About, workspace: Path) -> Raw:
-    layout = find_chats(raw, None)
+    learned = layout_of(about.target.parsing)
+    layout = (learned.within(raw.arrow.column_names) if learned else None) or find_chats(raw, None)
     if layout is None:
         must, mend = "it must hold conversations, which the model learned from", "give a column of messages"
         raise ColumnError(raw.source, must, f"its columns are {', '.join(map(repr, raw.names[:5]))}", mend)

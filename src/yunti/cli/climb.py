@@ -15,6 +15,7 @@ from yunti.cli.options import (
     Keep,
     KindOption,
     Lang,
+    Prompt,
     Seed,
     Split,
     Target,
@@ -71,6 +72,7 @@ def climb(
     source: Source = None,
     *,
     target: Target = None,
+    prompt: Prompt = None,
     budget: Budget = None,
     rungs: Rungs = None,
     task: Task = None,
@@ -96,6 +98,7 @@ def climb(
     began = clock.monotonic()
     options: dict[str, Any] = {
         "target": target,
+        "prompt": prompt,
         "budget": budget,
         "rungs": rungs,
         "task": read_task(task),

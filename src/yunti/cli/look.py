@@ -15,6 +15,7 @@ from yunti.cli.options import (
     Keep,
     KindOption,
     Lang,
+    Prompt,
     Seed,
     Split,
     Target,
@@ -40,6 +41,7 @@ def look(
     source: LookSource,
     *,
     target: Target = None,
+    prompt: Prompt = None,
     task: Task = None,
     test: Test = None,
     split: Split = None,
@@ -58,7 +60,9 @@ def look(
     from yunti.data.dataset import DataOptions
     from yunti.data.dataset import look as look_at
 
-    options = DataOptions(target, test, split, group, time, read_kinds(kind), read_task(task), tuple(keep or ()), seed)
+    options = DataOptions(
+        target, prompt, test, split, group, time, read_kinds(kind), read_task(task), tuple(keep or ()), seed
+    )
     console = console_for(sys.stderr if as_json else sys.stdout)
     with reader_of(lang):
         with Screen(console) as screen:

@@ -19,6 +19,10 @@ TASKS: tuple[TaskName, ...] = ("classification", "regression", "language")
 Target = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="The column to predict; folders of classes and samples know it.")
 ]
+Prompt = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="The column of questions, to learn to give the answers of --target."),
+]
 Test = Annotated[str | None, typer.Option(metavar="FILE", help="A separate source whose rows are the test rows.")]
 Split = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="A column that holds a ready split: train, valid or test.")

@@ -15,6 +15,7 @@ from yunti.cli.options import (
     Keep,
     KindOption,
     Lang,
+    Prompt,
     Seed,
     Split,
     Target,
@@ -52,6 +53,7 @@ def train(
     *,
     rung: Rung = None,
     target: Target = None,
+    prompt: Prompt = None,
     config: Config = None,
     settings: Set = None,
     budget: Budget = None,
@@ -76,6 +78,7 @@ def train(
     began = clock.monotonic()
     options: dict[str, Any] = {
         "target": target,
+        "prompt": prompt,
         "budget": budget,
         "task": read_task(task),
         "metric": metric,

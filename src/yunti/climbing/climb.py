@@ -40,6 +40,7 @@ def climb(  # noqa: PLR0913  (the keywords are the options of the product's main
     source: object,
     *,
     target: str | None = None,
+    prompt: str | None = None,
     test: object | None = None,
     split: str | None = None,
     group: str | None = None,
@@ -65,6 +66,7 @@ def climb(  # noqa: PLR0913  (the keywords are the options of the product's main
     Args:
         source: a file, folder, glob or `sample:NAME`; or a pandas, polars or Arrow table.
         target: the column to predict; folders of classes and samples know their own.
+        prompt: the column of questions, where the target holds answers to learn to give (see docs/chat.md).
         test: a separate source of test rows.
         split: a column that holds a ready split (train, valid, test).
         group: a column whose equal values stay on one side of the split, such as a speaker or a patient.
@@ -103,6 +105,7 @@ def climb(  # noqa: PLR0913  (the keywords are the options of the product's main
         source=str(source) if isinstance(source, str | Path) else None,
         cwd=str(Path.cwd()),
         target=target,
+        prompt=prompt,
         test=str(test) if isinstance(test, str | Path) else None,
         split=split,
         group=group,

@@ -106,7 +106,17 @@ def fit(  # noqa: PLR0913  (the keywords are those of `train` that serve a modul
         watch = Watch() if seconds is None else Watch(monotonic() + seconds)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch if out is None else out)
-        options = DataOptions(target, test, split, group, time, dict(kinds or {}), task, tuple(keep), seed)
+        options = DataOptions(
+            target=target,
+            test=test,
+            split=split,
+            group=group,
+            time=time,
+            kinds=dict(kinds or {}),
+            task=task,
+            keep=tuple(keep),
+            seed=seed,
+        )
         dataset = _laid_out(source, options, folder)
         _must_be_of_rows(dataset)
         asked = infer_task(dataset.task, dataset.target.name, dataset.classes, metric)

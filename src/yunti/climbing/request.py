@@ -24,6 +24,7 @@ class Request:
         source: the source of the data as the user named it, or None for an object in memory.
         cwd: the folder in which relative names of files stand.
         target: the column to predict.
+        prompt: the column of questions, where the target holds answers and both are read as conversations.
         test: a separate source of test rows.
         split: a column that holds a ready split.
         group: a column whose equal values stay on one side of the split.
@@ -47,6 +48,7 @@ class Request:
     source: str | None
     cwd: str = "."
     target: str | None = None
+    prompt: str | None = None
     test: str | None = None
     split: str | None = None
     group: str | None = None
@@ -79,6 +81,7 @@ class Request:
         """Return the part that concerns reading and splitting; `test` may be an object in memory."""
         return DataOptions(
             target=self.target,
+            prompt=self.prompt,
             test=self._found(self.test) if test is None else test,
             split=self.split,
             group=self.group,

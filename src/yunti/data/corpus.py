@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import pyarrow as pa
@@ -97,10 +97,10 @@ def understand_text(raw: Raw, roles: Mapping[str, Role], options: DataOptions, w
     usable = known & ~repeated.rows
     _must_be_enough(rows, usable, asked=options.task == "language")
     made = _made_of(rows, said, lengths, usable, repeated)
-    parsing = {} if rows.documents is None else {"passages": True}
+    parsing: dict[str, Any] = {} if rows.documents is None else {"passages": True}
     evidence = _evidence(made)
     if raw.chats is not None:
-        parsing, evidence = {"chat": True}, _told(texts, usable)
+        parsing, evidence = raw.chats.parsing, _told(texts, usable)
     spec = ColumnSpec(name, "text", evidence, parsing=parsing)
     answers = Answers(spec, "language", (), np.where(known, 0.0, np.nan), {})
     table = Table(StoredColumns(workspace / "columns", (reading[1],), slice(0, len(rows)), stay_open=False))
@@ -133,11 +133,12 @@ def _columns(raw: Raw, roles: Mapping[str, Role], options: DataOptions) -> tuple
         must, got = "a text goes on from itself alone", f"{options.keep[0]!r} is to be kept as an input"
         raise OptionError(f"--keep {options.keep[0]}", must, got, "leave out --keep")
     kinds = dict(options.kinds)
-    for named in (options.target, raw.chats):
+    chats = None if raw.chats is None else raw.chats.name
+    for named in (options.target, chats):
         if named is not None and named in raw.arrow.column_names:
             kinds[named] = "text"
     every = [replace(each, role=roles.get(each.name, "input")) for each in find_kinds(raw, kinds)]
-    name, chosen_from = (raw.chats, 1) if raw.chats is not None else choose_text(raw, options.target, every)
+    name, chosen_from = (chats, 1) if chats is not None else choose_text(raw, options.target, every)
     if name in roles:
         raise OptionError(f"--target {name}", "it must not divide the rows too", "it does", "name another column")
     return every, name, chosen_from

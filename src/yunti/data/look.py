@@ -104,7 +104,7 @@ def _examples(raw: Raw, column: ColumnSpec) -> tuple[str, ...]:
         shape = raw.arrays[column.name].shape[1:]
         return ("×".join(str(size) for size in shape),)
     some = raw.arrow.column(column.name).slice(0, 200)
-    if column.name == raw.chats:
+    if raw.chats is not None and column.name == raw.chats.name:
         some = plain(some.combine_chunks())
     if is_string(some.type):
         some = pc.utf8_slice_codeunits(some, 0, 1_000)  # a value may be a whole book

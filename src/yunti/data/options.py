@@ -16,6 +16,7 @@ class DataOptions:
 
     Args:
         target: the column to predict, or that holds the text to be learned; None takes the source's own.
+        prompt: the column of questions, where the target holds answers and both are read as conversations.
         test: a separate source of test rows.
         split: a column that holds a ready split.
         group: a column whose equal values stay on one side of the split.
@@ -27,6 +28,7 @@ class DataOptions:
     """
 
     target: str | None = None
+    prompt: str | None = None
     test: object | None = None
     split: str | None = None
     group: str | None = None

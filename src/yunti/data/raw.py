@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from yunti.data.chats.layout import Layout
 from yunti.specs import Kind, TaskName
 
 
@@ -55,7 +56,8 @@ class Raw:
         task: what a source asks by itself: running text asks for its next token.
         documents: for every row the number of the document that it is a passage of, rising with the rows; None means
             that every row is a document of its own.
-        chats: the column whose texts are conversations, as `yunti.data.chats.turns` writes them.
+        chats: where the conversations stood, which are now the texts of one column, as `yunti.data.chats.turns` writes
+            them.
     """
 
     source: str
@@ -72,7 +74,7 @@ class Raw:
     notes: tuple[str, ...] = ()
     task: TaskName | None = None
     documents: NDArray[np.int64] | None = None
-    chats: str | None = None
+    chats: Layout | None = None
 
     def __len__(self) -> int:
         if self.arrow.num_columns:

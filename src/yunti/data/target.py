@@ -219,7 +219,7 @@ def _checked(raw: Raw, answers: Answers) -> Answers:
 
 def _classes(raw: Raw, spec: ColumnSpec) -> Answers:
     levels = labels_of(raw.arrow.column(spec.name))
-    _check_classes(raw, spec.name, levels)
+    _check_classes(raw, spec, levels)
     names = levels.names.to_pylist()
     classes = ordered(names)
     place = {name: code for code, name in enumerate(classes)}
@@ -234,7 +234,8 @@ def _classes(raw: Raw, spec: ColumnSpec) -> Answers:
     return Answers(kept, "classification", classes, codes, {})
 
 
-def _check_classes(raw: Raw, name: str, levels: Levels) -> None:
+def _check_classes(raw: Raw, spec: ColumnSpec, levels: Levels) -> None:
+    name = spec.name
     rows, distinct = int((levels.codes >= 0).sum()), len(levels.names)
     if distinct == 0:
         raise ColumnError(
@@ -250,7 +251,10 @@ def _check_classes(raw: Raw, name: str, levels: Levels) -> None:
     if distinct > MOST_CLASSES or (distinct > 20 and distinct > rows / 2):
         found = f"{rows:,} rows hold {distinct:,} distinct values"
         must = f"the target {name!r} must have at most {MOST_CLASSES:,} classes, with several rows each"
-        raise ColumnError(raw.source, must, found, "name another column, or use --task regression if they are amounts")
+        amounts, texts = "use --task regression if they are amounts", "the questions that they answer with --prompt"
+        raise ColumnError(
+            raw.source, must, found, f"name another column, or {texts if spec.kind == 'text' else amounts}"
+        )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -159,10 +159,18 @@ def _read(source: object, options: DataOptions, workspace: Path, tell: Tell) -> 
 
 
 def _conversations(raw: Raw, options: DataOptions, workspace: Path) -> Raw:
-    """Read a table of conversations as such, unless something else is asked of it."""
+    """Read a table of conversations as such, unless something else is asked of it.
+
+    Raises:
+        OptionError: questions were named, and there cannot be any.
+    """
     if options.task not in (None, "language") or raw.task is not None:
+        if options.prompt is not None:
+            must = "questions and answers must stand in a table, to learn to answer"
+            got = "the source is running text" if raw.task is not None else f"the task is {options.task}"
+            raise OptionError(f"--prompt {options.prompt}", must, got, "leave it out")
         return raw
-    layout = find_chats(raw, options.target)
+    layout = find_chats(raw, options.target, options.prompt)
     if layout is None:
         return raw
     kept = dict.fromkeys(

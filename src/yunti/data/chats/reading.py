@@ -5,25 +5,27 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
+from yunti.data.chats.layout import Layout
 from yunti.data.chats.turns import ROLES, Role, Turn, turns_of, written
 from yunti.data.raw import BrokenRow, Raw
 from yunti.data.sequences import is_list
 from yunti.data.spill import Spill
 from yunti.data.strings import as_strings, is_string, shortened
+from yunti.errors import ColumnError, OptionError, nearest
 from yunti.words import say
 
 MESSAGES: Final = ("messages", "conversations", "conversation", "chat", "dialog", "dialogue")
-QUESTIONS: Final = ("prompt", "question", "instruction")
-FURTHER: Final = ("input", "context")  # what a question is about
-ANSWERS: Final = ("response", "answer", "completion", "output")
-SYSTEM: Final = "system"
+QUESTIONS: Final = ("prompt", "question", "instruction", "问题", "提问", "指令")
+FURTHER: Final = ("input", "context", "输入", "上下文")  # what a question is about
+ANSWERS: Final = ("response", "answer", "completion", "output", "回答", "答案", "回复", "输出")
+SYSTEM: Final = ("system", "系统")
 
 _WHO, _WHAT = ("role", "from"), ("content", "value")
 _NAMES: Final[Mapping[str, Role]] = {
@@ -45,45 +47,61 @@ class BrokenChatError(Exception):
     """Messages that are no conversation; its text says why."""
 
 
-@final
-@dataclass(frozen=True)
-class Layout:
-    """Where the conversations of a table stand.
-
-    Args:
-        columns: the column of messages; or the questions, what they are about if that is told, and the answers.
-        messages: whether it is a column of messages.
-        system: a column of what the system says before a question, if there is one.
-    """
-
-    columns: tuple[str, ...]
-    messages: bool
-    system: str | None = None
-
-
-def find_chats(raw: Raw, target: str | None) -> Layout | None:
+def find_chats(raw: Raw, target: str | None, prompt: str | None = None) -> Layout | None:
     """Say where the conversations of a table stand; None where it holds none.
 
     Args:
         raw: the table.
-        target: the column that was named; a column of questions or answers that was named is no conversation.
+        target: the column that was named: of messages or, beside `prompt`, of answers; a column of answers that was
+            named alone is to be predicted, and no conversation.
+        prompt: the column of questions that was named.
+
+    Raises:
+        ColumnError: one that was named beside the other does not exist, or holds no text.
+        OptionError: questions were named, and no answers could be found.
     """
     names = raw.arrow.column_names
+    if prompt is not None:
+        return _named_pair(raw, prompt, target or _named(raw, ANSWERS))
     wanted = [target] if target is not None else [each for each in MESSAGES if each in names]
     for name in wanted:
         if name in names and _are_messages(raw.arrow.column(name)):
             return Layout((name,), messages=True)
     if target is not None or raw.target is not None:
         return None
-    question, further, answer = (_named(raw, some) for some in (QUESTIONS, FURTHER, ANSWERS))
-    if question is None or answer is None:
-        return None
-    columns = (question, answer) if further is None else (question, further, answer)
-    return Layout(columns, messages=False, system=_named(raw, (SYSTEM,)))
+    question, answer = _named(raw, QUESTIONS), _named(raw, ANSWERS)
+    return None if question is None or answer is None else _pair(raw, question, answer)
 
 
-def _named(raw: Raw, names: Sequence[str]) -> str | None:
-    known = {name.lower(): name for name in raw.arrow.column_names if is_string(raw.arrow.column(name).type)}
+def _named_pair(raw: Raw, question: str, answer: str | None) -> Layout:
+    if answer is None:
+        must, got = "the answers must stand in a column, too", "none is called as answers usually are"
+        raise OptionError(f"--prompt {question}", must, got, "name it with --target")
+    if question == answer:
+        must, mend = "questions and answers must stand in two columns", "name the column of answers with --target"
+        raise OptionError(f"--prompt {question}", must, "both are to stand in one", mend)
+    for option, name in (("--prompt", question), ("--target", answer)):
+        if name not in raw.names:
+            must, got = f"{option} {name} must name a column", f"there is no {name!r}"
+            raise ColumnError(raw.source, must, got, nearest(name, raw.names))
+        kind = raw.arrow.column(name).type if name in raw.arrow.column_names else "array"
+        if not isinstance(kind, pa.DataType) or pa.types.is_nested(kind):
+            must, got = f"{option} {name} must name a column of text", f"it holds values of type {kind}"
+            raise ColumnError(raw.source, must, got, "name a column of text")
+    return _pair(raw, question, answer)
+
+
+def _pair(raw: Raw, question: str, answer: str) -> Layout:
+    taken = (question, answer)
+    further, system = _named(raw, FURTHER, but=taken), _named(raw, SYSTEM, but=taken)
+    columns = taken if further is None else (question, further, answer)
+    return Layout(columns, messages=False, system=system)
+
+
+def _named(raw: Raw, names: Sequence[str], but: Sequence[str] = ()) -> str | None:
+    """Return the column of text that has the first of some names."""
+    texts = [name for name in raw.arrow.column_names if is_string(raw.arrow.column(name).type) and name not in but]
+    known = {name.lower(): name for name in texts}
     return next((known[name] for name in names if name in known), None)
 
 
@@ -109,7 +127,7 @@ def as_chats(raw: Raw, layout: Layout, kept: Sequence[str], workspace: Path) -> 
         A table with one column for the conversations, called as their column or the column of answers is, and those
         that are kept.
     """
-    name = layout.columns[-1]
+    name = layout.name
     spill, good, broken = Spill(workspace, raw.source), list[int](), list[BrokenRow]()
     texts: list[str] = []
     for row, found in enumerate(_rows(raw, layout)):
@@ -140,7 +158,7 @@ def as_chats(raw: Raw, layout: Layout, kept: Sequence[str], workspace: Path) -> 
         broken=(*raw.broken, *broken),
         notes=(*raw.notes, note),
         documents=None,
-        chats=name,
+        chats=layout,
     )
 
 
