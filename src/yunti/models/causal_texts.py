@@ -157,7 +157,7 @@ class ZeroShot(Estimator):
         seconds = (time.monotonic() - began) * len(valid) / max(1, len(tried))
         if seconds > watch.left:
             must = "scoring the validation texts must fit the time"
-            got = f"it would take about {seconds:,.0f} s where {watch.left:,.0f} s are left"
+            got = f"it would take about {seconds:,.0f} s where {max(0.0, watch.left):,.0f} s are left"
             raise RungError("pretrained", must, got, "give more time or a smaller model")
         self._plan = {
             "tokeniser": self._texts.coder.describe(),

@@ -81,7 +81,7 @@ def plan_steps(
     need = seconds - usable + _seconds(_laid(recipe, rows, valid_rows, pace, least / full_steps(recipe, rows)), pace)
     raise RungError(
         "training", f"{least} steps must fit the time",
-        f"they need about {need / _MARGIN:.0f} s and {seconds:.0f} s are left",
+        f"they need about {need / _MARGIN:.0f} s and {max(0.0, seconds):.0f} s are left",
         "give a larger budget or leave this rung out",
     )  # fmt: skip
 
