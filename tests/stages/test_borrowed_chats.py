@@ -34,6 +34,10 @@ OWN = (
     "{{ bos_token }}{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+CHATML = (  # as many models have it: nothing stands before, and the system speaks first
+    "{% if messages[0].role != 'system' %}<|im_start|>system\nx<|im_end|>\n{% endif %}"
+    + OWN.removeprefix("{{ bos_token }}")
+)
 TALK = [Turn("user", "a cat?"), Turn("assistant", "a dog"), Turn("user", "a mat?"), Turn("assistant", "云梯")]
 SAID = [
     [Turn("user", f"where sat the {who}?"), Turn("assistant", f"the {who} sat on the {where}")]
@@ -63,7 +67,13 @@ def with_template(tmp_path_factory) -> Path:
 
 
 def folder_of(kind: str, with_template: Path) -> Path:
-    return with_template if kind == "own" else Path(bases()["gpt2"])
+    if kind == "lines":
+        return Path(bases()["gpt2"])
+    folder = with_template.parent / kind
+    if not folder.is_dir():
+        shutil.copytree(with_template, folder)
+        (folder / "chat_template.jinja").write_text(CHATML)
+    return folder
 
 
 def examples(conversations=SAID) -> Examples:
@@ -82,7 +92,7 @@ def trained(name: str, folder: Path):
     return model
 
 
-@pytest.mark.parametrize("kind", ["own", "lines"])
+@pytest.mark.parametrize("kind", ["own", "chatml", "lines"])
 def test_the_tokens_of_a_conversation_are_those_of_transformers_and_answers_alone_count(kind, with_template):
     folder = folder_of(kind, with_template)
     coder = coder_in(folder, chats=True)
@@ -95,28 +105,27 @@ def test_the_tokens_of_a_conversation_are_those_of_transformers_and_answers_alon
             assert coder.decode(some) == answers.pop(0)
             assert int(some[-1]) in coder.ends
     assert not answers
-    if kind == "own":
+    if kind != "lines":
         foreign = AutoTokenizer.from_pretrained(folder)
         messages = [{"role": each.role, "content": each.content} for each in TALK]
         wanted = foreign.apply_chat_template(messages, tokenize=True, return_dict=False)
-        assert wanted[0] == 0  # <s>, which stands before every text here
-        assert tokens.values.tolist() == wanted[1:]
+        assert coder.special["<s>" if kind == "own" else "<|im_start|>"] == coder.first
+        assert [coder.first, *tokens.values.tolist()] == wanted
         asked = foreign.apply_chat_template(messages[:1], add_generation_prompt=True, return_dict=False)
-        assert coder.asking(TALK[:1]).tolist() == asked[1:]
+        assert [coder.first, *coder.asking(TALK[:1]).tolist()] == asked
     assert coder.end not in tokens.values  # it keeps conversations apart
     again = restore_coder(coder.state())
     assert again.encode_turns([TALK])[0].values.tolist() == tokens.values.tolist()
-    assert (again.end, again.ends) == (coder.end, coder.ends)
+    assert (again.first, again.end, again.ends) == (coder.first, coder.end, coder.ends)
 
 
-@pytest.mark.parametrize("kind", ["own", "lines"])
+@pytest.mark.parametrize("kind", ["own", "chatml", "lines"])
 def test_what_answers_cost_is_what_transformers_computes(kind, with_template):
     folder = folder_of(kind, with_template)
     model = trained("pretrained", folder)
     coder = coder_in(folder, chats=True)
     tokens, counts = coder.encode_turns([TALK])
-    first = FolderCoder.read(folder).first
-    row = torch.tensor([[first, *tokens.values.tolist()]])
+    row = torch.tensor([[coder.first, *tokens.values.tolist()]])
     with torch.inference_mode():
         logs = AutoModelForCausalLM.from_pretrained(folder).eval()(row).logits[0, :-1].log_softmax(1)
     nats = -logs.gather(1, row[0, 1:, None])[:, 0].numpy()
@@ -148,7 +157,11 @@ def test_a_climb_on_conversations_with_a_pretrained_model_chats_and_is_exported(
     source = tmp_path / "chats.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     climb = yunti.climb(
-        str(source), budget="60s", rungs="unigram,lora", pretrained=str(with_template), out=tmp_path / "run"
+        str(source),
+        budget="60s",
+        rungs="unigram,lora",
+        pretrained=str(folder_of("chatml", with_template)),
+        out=tmp_path / "run",
     )
     statuses = {each.name: (each.status, each.reason) for each in climb.record.rungs}
     assert statuses["lora"][0] == "done", statuses

@@ -102,8 +102,8 @@ def _write_tokeniser(coder: TextCoder, template: Template | None, folder: Path) 
     }
     if template is not None:  # `transformers` writes its marks into the text, and must read them as tokens there
         told["chat_template"] = template.jinja()
-    first = coder.first if isinstance(coder, FolderCoder) else coder.end
-    told["bos_token"] = next((each for each, token in coder.special.items() if token == first), end_name(coder))
+    names = {token: name for name, token in coder.special.items()}
+    told["bos_token"] = names.get(coder.first, end_name(coder))
     content = json.dumps(as_tokenizers(coder), ensure_ascii=False)
     (folder / "tokenizer.json").write_text(content, encoding="utf-8")
     (folder / "tokenizer_config.json").write_text(

@@ -97,9 +97,8 @@ class BaseTexts:
         else:
             self._folder = self._folder or self.base.folder()  # read whole to compare it: once is enough
             model = load_causal(self._folder)
-        own = plain_coder(self.coder)
-        language = CausalLanguage(model, own.first, self.coder.end, self.learns, rank)
-        _hold_tokens(own, model)
+        language = CausalLanguage(model, self.coder.first, self.coder.end, self.learns, rank)
+        _hold_tokens(plain_coder(self.coder), self.coder.first, model)
         return Surprise.of(language, self.coder)
 
     def encode(self, table: Table) -> Encoded:
@@ -240,11 +239,11 @@ def plain_coder(coder: TextCoder) -> FolderCoder:
     return own
 
 
-def _hold_tokens(coder: FolderCoder, model: nn.Module) -> None:
+def _hold_tokens(coder: FolderCoder, first: int, model: nn.Module) -> None:
     """Hold that the model has a row for each token that a text can be written in, and for the end of one."""
     embedding: Any = model
     rows = len(embedding.get_input_embeddings().weight)
-    most = max(coder.end, coder.first, *(place for place, piece in enumerate(coder.pieces) if piece))
+    most = max(coder.end, first, *(place for place, piece in enumerate(coder.pieces) if piece))
     if most >= rows:
         got = f"its token {most:,} has none among {rows:,}"
         raise RungError("--pretrained", "each token must have a vector in the model", got, "give a whole model folder")

@@ -9,7 +9,7 @@ from yunti.data.chats.template import JinjaTemplate, Lines, Template
 from yunti.data.chats.turns import Turn
 from yunti.data.tokenisers import ChatCoder, FolderCoder, TextCoder
 from yunti.data.tokenisers.files import CONFIG, FolderFiles
-from yunti.errors import SourceError
+from yunti.errors import OptionError, SourceError
 
 _ASKED: Final = [Turn("user", "a"), Turn("assistant", "b"), Turn("user", "c"), Turn("assistant", "d")]
 _FILE = "chat_template.jinja"
@@ -50,13 +50,27 @@ def template_of(folder: Path, coder: FolderCoder) -> Template:
         return Lines(names[end])
     variables = {name: text for name in _NAMED if (text := next(files.named(name), ""))}
     closing: list[str] = []
+    first = names.get(coder.first, "")
     if special:  # any of them serves while it is not known which one ends answers
-        tried = JinjaTemplate(source, [*special], next(iter(special)), variables, names.get(coder.first, ""))
+        tried = JinjaTemplate(source, [*special], next(iter(special)), variables)
+        first = _begun(tried) or first
         closing = [piece.text for piece in tried.pieces(_ASKED) if piece.special and piece.counts]
     if len(closing) < sum(turn.role == "assistant" for turn in _ASKED):
         must, got = "a special token must end every answer in its chat template", "none does"
         raise SourceError(str(folder), must, got, _MEND)
-    return JinjaTemplate(source, [*special], closing[0], variables, names.get(coder.first, ""))
+    return JinjaTemplate(source, [*special], closing[0], variables, first)
+
+
+def _begun(template: JinjaTemplate) -> str:
+    """Return the special token that a template begins every conversation from; "" where it writes none, or several."""
+    begun = set[str]()
+    for turns in (_ASKED, [Turn("system", "s"), *_ASKED]):
+        try:
+            piece = next(iter(template.pieces(turns)))
+        except OptionError:  # nothing is said by the system to this model
+            continue
+        begun.add(piece.text if piece.special else "")
+    return begun.pop() if len(begun) == 1 else ""
 
 
 def _source(files: FolderFiles) -> str | None:

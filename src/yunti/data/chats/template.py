@@ -34,11 +34,14 @@ class Template(ABC):
     Attributes:
         special: names of the special tokens that the tokeniser must have.
         ends: those of them that end an answer.
+        first: the one that every conversation begins from, and that its pieces leave out, since it keeps conversations
+            apart as well; "" where they begin from what the tokeniser puts before a text.
     """
 
     kind: ClassVar[str]
     special: tuple[str, ...]
     ends: tuple[str, ...]
+    first: str = ""
 
     @abstractmethod
     def pieces(self, turns: Sequence[Turn], ask: bool = False) -> list[Piece]:
@@ -143,7 +146,7 @@ class JinjaTemplate(Template):
         special: names of the special tokens of its tokeniser.
         end: the one that ends an answer.
         variables: further names that the template knows, such as `bos_token` and `eos_token`.
-        first: the special token that stands before every text anyway, and is left out where the template writes it too.
+        first: the special token that every conversation begins from, which pieces leave out.
 
     Example:
         >>> source = "{% for m in messages %}{{ m.role }}: {{ m.content }}<end>{% endfor %}"
@@ -165,7 +168,7 @@ class JinjaTemplate(Template):
         first: str = "",
     ) -> None:
         self.source, self.special, self.ends, self.variables = source, tuple(special), (end,), dict(variables or {})
-        self._first = first
+        self.first = first
         if end not in self.special:
             raise OptionError(
                 "chat_template", "its end must be a special token", f"{end!r} is none", nearest(end, special)
@@ -190,7 +193,7 @@ class JinjaTemplate(Template):
             for piece in self._cut(part):
                 found.append(Piece(piece.text, piece.special, counts=answers))
                 answers = answers and not piece.special  # an answer ends with the first special token
-        return found[1:] if found and found[0].special and found[0].text == self._first else found
+        return found[1:] if found and found[0].special and found[0].text == self.first else found
 
     def jinja(self) -> str:
         """Return it as other programs read it."""
@@ -199,7 +202,7 @@ class JinjaTemplate(Template):
     def facts(self) -> dict[str, Any]:
         """Return all of it."""
         own = {"source": self.source, "special": [*self.special], "end": self.ends[0], "variables": self.variables}
-        return {"kind": self.kind, **own, "first": self._first}
+        return {"kind": self.kind, **own, "first": self.first}
 
     def _rendered(self, turns: Sequence[Turn], ask: bool) -> str:
         from jinja2 import TemplateError

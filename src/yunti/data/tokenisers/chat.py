@@ -51,6 +51,11 @@ class ChatCoder(TextCoder):
         """The tokens that end an answer."""
         return (self.end, *(self.special[name] for name in self.template.ends))
 
+    @property
+    def first(self) -> int:
+        """The token that a conversation begins from: the template's, else the one that stands before a text."""
+        return self.special.get(self.template.first, self.inner.first)
+
     def prompted(self, prompt: str) -> NDArray[Any]:
         """Return the tokens of a question, and of what an answer begins from."""
         return self.asking([Turn("user", prompt)])

@@ -104,6 +104,11 @@ class TextCoder(ABC):
         return len(self.pieces)
 
     @property
+    def first(self) -> int:
+        """The token that a document begins from."""
+        return self.end
+
+    @property
     def ends(self) -> tuple[int, ...]:
         """The tokens that end what a model writes."""
         return (self.end,)
