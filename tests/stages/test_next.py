@@ -171,6 +171,21 @@ def test_a_compute_curve_takes_the_place_of_the_prior():
     assert next(step for step in next_steps(standing(few)) if step.kind == "longer").basis == "prior"
 
 
+def test_a_lead_that_was_not_enough_to_be_chosen_is_believed_in_part():
+    def longer(half):
+        cut = rung("mlp", 0.90, half=half, plan={"shortened": "to a quarter of its recipe"})
+        return next(step for step in next_steps(standing(rung("svm", 0.89), cut)) if step.kind == "longer")
+
+    sure, doubtful = longer(0.0002), longer(0.04)
+    assert sure.gain == pytest.approx(0.11 - 0.10 * TWICE_AS_LONG.median, rel=0.01)
+    assert sure.low > 0.005
+    assert 0.3 * sure.gain < doubtful.gain < 0.8 * sure.gain
+    assert doubtful.low < 0
+    behind = rung("mlp", 0.88, half=0.04, plan={"shortened": "to a quarter of its recipe"})
+    step = next(step for step in next_steps(standing(rung("svm", 0.89), behind)) if step.kind == "longer")
+    assert step.gain == pytest.approx(0.11 - 0.12 * TWICE_AS_LONG.median, rel=0.01)
+
+
 def test_nobody_is_asked_to_train_longer_what_gets_worse_or_has_ended():
     for cut in (trained(0.9, 0.87, 0.8, half=0.002), trained(0.6, 0.7, 0.84, ended="nothing better came")):
         assert not any(step.kind == "longer" for step in next_steps(standing(cut)))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, final
 
-from yunti.climbing.forecast.chances import Likely, chance_below, expected_gain, widened
+from yunti.climbing.forecast.chances import Likely, chance_below, combined, expected_gain, lead, widened
 from yunti.climbing.forecast.curve import WORSENS, Forecast, growth
 from yunti.climbing.forecast.outlook import LEAST_CHANCE, as_curve, as_forecast, curve_kind
 from yunti.climbing.forecast.prior import least_error, prior
@@ -69,6 +69,11 @@ class Standing:
         assert rung.score is not None
         error = self.metric.as_error(rung.score.valid)
         return max(least_error(self.metric, error), error)
+
+    def lead_of(self, rung: RungRecord) -> Forecast:
+        """By what factor a trained rung's error lies beside the chosen one's."""
+        assert rung.score is not None
+        return lead(self.error_of(rung), rung.score.stderr, self.error)
 
     @property
     def trained(self) -> list[RungRecord]:
@@ -171,9 +176,9 @@ def _scaled(step: NextStep, rung: RungRecord, seen: Forecast | None, standing: S
     """
     if seen is not None and seen.refused == WORSENS:
         return
-    larger, error = step.kind == "larger", standing.error_of(rung)
+    larger = step.kind == "larger"
     factor = with_usual(seen, TWICE_AS_LARGE if larger else TWICE_AS_LONG, overlap=larger)
-    change = _relative(Forecast(error * factor.median, error * factor.low, error * factor.high), standing)
+    change = factor if rung.name == standing.chosen.name else combined(standing.lead_of(rung), factor)
     made = _step(step.action, step.kind, change, standing)
     basis: Literal["curve", "prior"] = "prior" if seen is None or seen.refused else "curve"
     made = replace(made, cost_seconds=step.cost_seconds, rung=rung.name, basis=basis)

@@ -19,6 +19,7 @@ from yunti.climbing.forecast.shapes import Floats
 _NINETY: Final = 1.6449  # standard deviations from the median to either end of a 90 % interval
 _DRAWS: Final = ndtri((np.arange(400) + 0.5) / 400)
 _FIVE: Final = ndtri([0.05, 0.25, 0.5, 0.75, 0.95])
+_USUAL_LEAD: Final = 0.12  # of the best rung before the next, in logarithms: on half of LCDB's tables at most 0.08
 _USUAL: Final = 4.0  # outcomes that it takes to believe them as much as what was found on other data
 _STEADY: Final = 2.0  # the same for a miss that all of them share
 
@@ -109,6 +110,43 @@ def pooled(one: Forecast, other: Forecast) -> Forecast:
     weights = [max(1e-9, math.log(each.high / each.low)) ** -2 for each in (one, other)]
     centre = float(np.average([math.log(one.median), math.log(other.median)], weights=weights))
     half = 0.5 * sum(weights) ** -0.5
+    return Forecast(math.exp(centre), math.exp(centre - half), math.exp(centre + half))
+
+
+def combined(one: Forecast, other: Forecast) -> Forecast:
+    """Return the product of two independent factors: each side of the interval has the doubt of both.
+
+    Example:
+        >>> both = combined(Forecast(0.9, 0.8, 1.0), Forecast(1.0, 1.0, 1.0))
+        >>> (both.median, round(both.low, 3), round(both.high, 3))
+        (0.9, 0.8, 1.0)
+    """
+    below, above = (
+        math.hypot(math.log(ends[0] / one.median), math.log(ends[1] / other.median))
+        for ends in ((one.low, other.low), (one.high, other.high))
+    )
+    median = one.median * other.median
+    return Forecast(median, median * math.exp(-below), median * math.exp(above))
+
+
+def lead(error: float, stderr: float, best: float) -> Forecast:
+    """Say by what factor a rung's error lies beside that of the one that was chosen, as far as the scores can tell.
+
+    A lead that was not enough to be chosen is partly chance: of its logarithm as much is believed as the usual
+    difference between rungs makes likely beside the noise. A rung that lies behind stays there.
+
+    Args:
+        error: of the rung, on the validation rows.
+        stderr: its standard error; that of the difference is about as large, since both answer the same rows.
+        best: the error of the chosen rung on the same rows.
+
+    Example:
+        >>> [round(lead(error, stderr, 0.10).median, 2) for error, stderr in ((0.09, 0.0), (0.09, 0.02), (0.11, 0.02))]
+        [0.9, 0.98, 1.1]
+    """
+    seen, noise = math.log(error / best), stderr / error
+    believed = _USUAL_LEAD**2 / (_USUAL_LEAD**2 + noise**2)
+    centre, half = (seen * believed if seen < 0 else seen), _NINETY * noise * math.sqrt(believed)
     return Forecast(math.exp(centre), math.exp(centre - half), math.exp(centre + half))
 
 
