@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from yunti.cli.layout import aligned, hung
-from yunti.climbing.wording import SHARES, gap_text
+from yunti.climbing.wording import SHARES
 from yunti.records import ClimbRecord, NextStep
 from yunti.specs import TaskSpec
 from yunti.words import spoken, told
-from yunti.words.units import money_text, seconds_text
+from yunti.words.units import decimals_for, money_text, seconds_text
 
 
 def ahead_lines(record: ClimbRecord, width: int) -> Iterator[Text]:
@@ -39,10 +39,10 @@ def _cells(step: NextStep, record: ClimbRecord) -> tuple[str, str, str, str, str
 def _gain(step: NextStep, task: TaskSpec) -> str:
     if step.kind == "stop" or step.gain is None or step.low is None or step.high is None:
         return ""
-    gain, low, high = (told(gap_text(value, task)) for value in (step.gain, step.low, step.high))
-    if task.metric in SHARES:  # points: the word once
-        low, high = (f"{100 * value:+.2f}" for value in (step.low, step.high))
-        gain = gain if gain.startswith("-") else f"+{gain}"
+    shares = task.metric in SHARES
+    factor, places = (100.0, 2) if shares else (1.0, decimals_for([(step.low, step.high)]))
+    gain, low, high = (f"{factor * value:+,.{places}f}" for value in (step.gain, step.low, step.high))
+    gain = spoken("points", points=gain) if shares else gain  # the word once
     return spoken("ahead.interval", gain=gain, low=low, high=high)
 
 

@@ -6,7 +6,7 @@ from yunti.climbing.forecast.worth import FREE, Worth
 from yunti.records import ForecastRecord
 from yunti.specs import TaskSpec
 from yunti.words import say
-from yunti.words.units import bytes_text, decimals_for, money_text, score_text, seconds_text
+from yunti.words.units import bytes_text, decimals_for, energy_text, money_text, score_text, seconds_text
 
 SHARES = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "calibration_error")
 
@@ -72,13 +72,3 @@ def metric_text(task: TaskSpec) -> str:
 def gap_text(value: float, task: TaskSpec) -> str:
     """Write a difference of scores: in points where the metric is a share."""
     return say("points", points=f"{100 * value:.2f}") if task.metric in SHARES else f"{value:.4g}"
-
-
-def energy_text(watt_hours: float) -> str:
-    """Write an energy.
-
-    Example:
-        >>> energy_text(0.0123), energy_text(2.345)
-        ('12 mWh', '2.3 Wh')
-    """
-    return f"{1000 * watt_hours:.2g} mWh" if watt_hours < 0.0995 else f"{watt_hours:.2g} Wh"

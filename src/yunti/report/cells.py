@@ -65,20 +65,6 @@ def bar(value: float, span: tuple[float, float], ends: tuple[float, float], labe
     ).format(label, at(min(span)), at(max(span)), at(value))
 
 
-def energy_text(watt_hours: float) -> str:
-    """Write an energy.
-
-    Example:
-        >>> energy_text(0.00473), energy_text(12.3), energy_text(4200)
-        ('4.7 mWh', '12 Wh', '4.2 kWh')
-    """
-    for factor, unit in ((1e-3, "kWh"), (1.0, "Wh"), (1e3, "mWh")):
-        value = watt_hours * factor
-        if value >= 1 or unit == "mWh":
-            return f"{value:.1f} {unit}" if value < 9.95 else f"{value:,.0f} {unit}"
-    return DASH
-
-
 def gain_text(metric: str, gain: float | None, low: float | None, high: float | None) -> str:
     """Write a gain with its interval: in points where the metric is a share.
 

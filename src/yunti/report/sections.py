@@ -12,7 +12,6 @@ from yunti.report.cells import (
     Grid,
     bar,
     basis_cell,
-    energy_text,
     gain_text,
     score_cell,
     share_text,
@@ -22,7 +21,7 @@ from yunti.report.command import command_line
 from yunti.report.figures import UNBOUNDED_SECONDS, least_error, part_label, spent
 from yunti.report.material import Material, decimals_of, metric_label
 from yunti.words import spoken, told
-from yunti.words.units import bytes_text, count_text, money_text, score_text, seconds_text
+from yunti.words.units import bytes_text, count_text, energy_text, money_text, score_text, seconds_text
 
 SEVERITIES: tuple[Severity, ...] = ("broken", "left out", "warning", "note")
 MOST_COLUMNS = 400  # `climb.json` has them all

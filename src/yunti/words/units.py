@@ -76,6 +76,17 @@ def count_text(count: float) -> str:
     return f"{count:.1f} {unit}" if count < 9.95 else f"{count:.0f} {unit}"
 
 
+def energy_text(watt_hours: float) -> str:
+    """Write an energy with two digits.
+
+    Example:
+        >>> energy_text(0.0123), energy_text(2.345), energy_text(41.8), energy_text(4200)
+        ('12 mWh', '2.3 Wh', '42 Wh', '4.2 kWh')
+    """
+    factor, unit = (1e3, "mWh") if watt_hours < 0.0995 else (1.0, "Wh") if watt_hours < 995 else (1e-3, "kWh")
+    return f"{float(f'{factor * watt_hours:.2g}'):,g} {unit}"
+
+
 def decimals_for(intervals: Iterable[tuple[float, float]]) -> int:
     """Say how many decimals scores with these intervals deserve: two digits of the middle one's half-width.
 
