@@ -41,7 +41,9 @@ def _gain(step: NextStep, task: TaskSpec) -> str:
         return ""
     shares = task.metric in SHARES
     factor, places = (100.0, 2) if shares else (1.0, decimals_for([(step.low, step.high)]))
-    gain, low, high = (f"{factor * value:+,.{places}f}" for value in (step.gain, step.low, step.high))
+    gain, low, high = (
+        f"{round(factor * value, places) or 0.0:+,.{places}f}" for value in (step.gain, step.low, step.high)
+    )
     gain = spoken("points", points=gain) if shares else gain  # the word once
     return spoken("ahead.interval", gain=gain, low=low, high=high)
 

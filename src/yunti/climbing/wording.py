@@ -71,4 +71,4 @@ def metric_text(task: TaskSpec) -> str:
 
 def gap_text(value: float, task: TaskSpec) -> str:
     """Write a difference of scores: in points where the metric is a share."""
-    return say("points", points=f"{100 * value:.2f}") if task.metric in SHARES else f"{value:.4g}"
+    return say("points", points=f"{100 * value:.2f}") if task.metric in SHARES else f"{float(f'{value:.3g}'):,g}"

@@ -89,12 +89,11 @@ def _with_something_left(sheet: Sheet, findings: list[Finding]) -> list[Finding]
     rescuable = {each.column for each in findings if each.code in ("leak", "index", "copy")}
     if not rescuable:
         why = "; ".join(each.message for each in findings if each.severity == "left out")
-        raise ColumnError(
-            sheet.raw.source,
-            "at least one column must be left to learn from",
-            f"all {len(sheet.columns)} were left out ({shortened(why, 300)})",
-            "add columns, or name some with --keep",
-        )
+        must = "at least one column must be left to learn from"
+        got = f"all {len(sheet.columns)} were left out ({shortened(why, 300)})"
+        if not sheet.columns:
+            got = "there is none but the target and columns that divide the rows"
+        raise ColumnError(sheet.raw.source, must, got, "add columns, or name some with --keep")
     return [
         replace(each, severity="warning", message=say("doctor.rescued", finding=each.message))
         if each.column in rescuable and each.severity == "left out"
