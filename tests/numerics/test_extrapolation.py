@@ -84,12 +84,20 @@ def test_repetitions_at_one_size_count_as_points_of_it():
         ([1000, 1500, 3000], [0.3, 0.25, 0.2], 6000, "the sizes span a factor of 3: 4 is needed"),
         ([1000, 2000, 4000], [0.3, 0.25, 0.2], 80000, "it is 20 times the last size"),
         ([1000, 2000, 4000, 8000], [0.2, 0.25, 0.32, 0.42], 16000, "gets worse"),
+        ([1000, 2000, 4000, 8000], [0.3, 0.31, 0.33, 0.36], 16000, "gets worse"),
     ],
 )
 def test_what_nobody_knows_is_refused(sizes, scores, at, words):
     seen = extrapolate(sizes, scores, at)
     assert words in seen.refused
     assert math.isnan(seen.median) and math.isnan(seen.low) and math.isnan(seen.high)
+
+
+def test_a_curve_that_rose_once_and_falls_again_is_forecast_and_one_standard_error_serves_all_points():
+    sizes, scores = [1000, 2000, 4000, 8000], [0.25, 0.32, 0.30, 0.27]
+    one, each = (extrapolate(sizes, scores, 16000, stderr=some) for some in (0.01, [0.01] * 4))
+    assert not one.refused
+    assert one == each
 
 
 def test_halves_of_odd_numbers_of_rows_span_enough():

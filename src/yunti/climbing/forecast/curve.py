@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, final
 
 import numpy as np
+from scipy.special import stdtrit
 
 from yunti.climbing.forecast.shapes import Floats, believe
 from yunti.errors import OptionError
@@ -22,7 +23,8 @@ _LEAST_RANGE = 4.0
 _MOST_REACH = 16.0
 _NEARLY = 0.97  # whole numbers of rows do not halve exactly
 _CLEARLY = 2.0  # standard errors
-_LINE = np.log(4.2)  # the last two octaves tell the slope
+_SURELY = 0.99  # of the distribution of a slope beside its scatter
+_LINE = math.log(4.2)  # the last two octaves tell the slope
 _DAMPED = 0.6
 _SHARES = (0.25, 0.25, 0.5)  # of the shapes' median, the best power law and the damped line
 _INTERVAL = (0.05, 0.5, 0.95)
@@ -79,7 +81,7 @@ def extrapolate(
     scores: Sequence[float],
     at: float,
     *,
-    stderr: Sequence[float] | None = None,
+    stderr: Sequence[float] | float | None = None,
     kind: Kind = "error",
 ) -> Forecast:
     """Forecast a score that is better when lower at a size beyond those it is known at.
@@ -93,7 +95,7 @@ def extrapolate(
         sizes: rows, steps or operations, not falling; equal ones are repetitions.
         scores: positive; an error rate, 1 − R², or a loss.
         at: the size that is asked about, beyond the last.
-        stderr: the standard error of each score; judged by the scores' own scatter if not given.
+        stderr: the standard error of each score, or one for all; judged by the scores' own scatter if not given.
         kind: "error" for scores within (0, 1], which scatter much; "loss" for log-losses and other unbounded ones.
 
     Returns:
@@ -121,7 +123,7 @@ def growth(
     scores: Sequence[float],
     at: float,
     *,
-    stderr: Sequence[float] | None = None,
+    stderr: Sequence[float] | float | None = None,
     kind: Kind = "error",
 ) -> Forecast:
     """Forecast by what factor a score changes between the last size and a larger one.
@@ -150,10 +152,12 @@ def _seen(points: tuple[Floats, Floats, Floats | None], at: float, kind: Kind, *
 
 
 def _points(
-    sizes: Sequence[float], scores: Sequence[float], at: float, stderr: Sequence[float] | None, kind: Kind
+    sizes: Sequence[float], scores: Sequence[float], at: float, stderr: Sequence[float] | float | None, kind: Kind
 ) -> tuple[Floats, Floats, Floats | None]:
     n, y = np.asarray(sizes, dtype=np.float64), np.asarray(scores, dtype=np.float64)
-    errors = np.zeros_like(y) if stderr is None else np.asarray(stderr, dtype=np.float64)
+    errors = np.asarray(0.0 if stderr is None else stderr, dtype=np.float64)
+    if errors.ndim == 0 and y.ndim == 1:
+        errors = np.full_like(y, errors)
     if kind not in _NOISE:
         raise OptionError("kind", 'it must be "error" or "loss"', repr(kind), "name one of them")
     if n.ndim != 1 or not len(n) == len(y) == len(errors) or not len(n):
@@ -182,10 +186,19 @@ def _reason(x: Floats, u: Floats, variances: Floats, at: float) -> str:
         return say("forecast.short range", span=float(np.exp(x[-1] - x[0])), needed=_LEAST_RANGE)
     if np.exp(at - x[-1]) > _MOST_REACH / _NEARLY:
         return say("forecast.far", factor=float(np.exp(at - x[-1])), most=_MOST_REACH)
-    slope, error = _slope(x, u, variances)
-    if slope > _CLEARLY * error:
-        return WORSENS
-    return ""
+    return WORSENS if _worsens(x, u, variances) else ""
+
+
+def _worsens(x: Floats, u: Floats, variances: Floats) -> bool:
+    """Say whether a curve clearly rises: over its last two octaves, or over all of it and still at its end."""
+    late, doubt = _slope(x, u, variances)
+    whole, error = _slope(x, u, variances, math.inf)
+    if late > _CLEARLY * doubt or (late > 0 and whole > _CLEARLY * error):
+        return True
+    centred = x - x.mean()
+    line = u.mean() + centred * (u @ centred) / (centred @ centred)
+    scatter = math.sqrt(float(((u - line) ** 2).sum()) / (len(x) - 2) / float(centred @ centred))
+    return late > 0 and whole > stdtrit(len(x) - 2, _SURELY) * scatter  # the points may scatter less than is usual
 
 
 def _forecast(
@@ -206,9 +219,9 @@ def _forecast(
     return min(low, centre - down), centre, max(high, centre + up)
 
 
-def _slope(x: Floats, u: Floats, variances: Floats) -> tuple[float, float]:
-    """Return the slope over the last two octaves, or the last three sizes, and its standard error."""
-    start = min(x[-1] - _LINE, np.unique(x)[-_LEAST_POINTS])
+def _slope(x: Floats, u: Floats, variances: Floats, reach: float = _LINE) -> tuple[float, float]:
+    """Return the slope over the last two octaves, or so far back, of three sizes at least, and its standard error."""
+    start = min(x[-1] - reach, np.unique(x)[-_LEAST_POINTS])
     late = x >= start - 1e-9
     weights = 1 / variances[late]
     centred = x[late] - np.average(x[late], weights=weights)
