@@ -286,6 +286,8 @@ def _choose(bench: Bench, rows: tuple[int, int], watch: Watch, again: Again | No
         if wider.fits and plan.steps.share < _WORTH_SHRINKING * wider.steps.share:  # width is not what costs the time
             network.resize(dial)
             plan = _plan(bench, rows, watch, again)
+            if not plan.fits:  # trying the narrower one took the time that was missing: it comes down early then
+                plan = wider
             break
     return replace(plan, first=first)
 
@@ -298,12 +300,23 @@ def _plan(bench: Bench, rows: tuple[int, int], watch: Watch, again: Again | None
     torch.set_num_threads(threads_for(network.flops * recipe.batch))
     micro = micro_batch(network, bench.sample, bench.place)
     seconds = watch.left - RESERVE_SECONDS
-    pace = memory.pace or pace_of(bench, micro[0])
+    remembered = memory.pace
+    pace = remembered or pace_of(bench, micro[0])
     if again is not None:
         return Plan(exactly(recipe, train_rows, again.steps), pace, micro)
-    try:
+
+    def planned() -> Steps:
         given, least = memory.share_for(seconds), network.blueprint.least_steps
-        steps = plan_steps(recipe, train_rows, valid_rows, pace, seconds, given, least)
+        return plan_steps(recipe, train_rows, valid_rows, pace, seconds, given, least)
+
+    try:
+        try:
+            steps = planned()
+        except RungError:
+            if remembered is None:
+                raise
+            pace = pace_of(bench, micro[0])  # the machine may have been busy with something else then
+            steps = planned()
     except RungError:
         if network.size.dial <= _LEAST_DIAL or network.blueprint.on_base:
             raise

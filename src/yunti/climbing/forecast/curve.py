@@ -71,7 +71,7 @@ class _Noise:
 
 
 _NOISE: dict[Kind, _Noise] = {
-    "error": _Noise(floor=0.042, blind=0.07, discrepancy=0.03, spread=0.5, up=0.65, down=0.9),
+    "error": _Noise(floor=0.042, blind=0.07, discrepancy=0.03, spread=0.5, up=0.6, down=0.85),
     "loss": _Noise(floor=0.01, blind=0.01, discrepancy=0.012, spread=0.7, up=0.8, down=0.8),
 }
 
