@@ -205,6 +205,15 @@ def test_columns_of_questions_and_answers_may_be_named(tmp_path):
         yunti.look(str(tmp_path / "d.jsonl"), target="reply", prompt="ask", task="classification")
 
 
+def test_a_group_that_is_no_column_is_told_with_those_that_could_be(tmp_path):
+    rows = [{"question": "a?", "answer": "b", "about": "c"}]
+    with pytest.raises(ColumnError, match=r"there is no 'abuot'; did you mean 'about'"):
+        yunti.look(lines(tmp_path / "c.jsonl", rows), group="abuot")
+    alone = [{"question": "a?", "answer": "b"}]
+    with pytest.raises(ColumnError, match=r"--group q must name a column, but there is no 'q'; leave it out"):
+        yunti.look(lines(tmp_path / "d.jsonl", alone), group="q")
+
+
 def test_a_bundle_knows_where_the_conversations_stood(tmp_path):
     rows = [{"ask": said[1].content, "system": said[0].content, "reply": said[2].content} for said in SAID]
     source = lines(tmp_path / "c.jsonl", rows)

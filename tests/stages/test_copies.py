@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from yunti.climbing import copying
 from yunti.data import copies
 from yunti.data.copies import find_copies
 from yunti.data.lengths import words_in
@@ -104,3 +105,13 @@ def test_hashes_of_runs_are_those_of_the_runs_alone():
     starts, stops = np.array([0, 10, 150]), np.array([1, 90, 200])
     pieces = [int(Rolling(values[a:b]).runs(b - a)[0]) for a, b in zip(starts, stops, strict=True)]
     assert whole.pieces(starts, stops).tolist() == pieces
+
+
+def test_how_far_the_writing_is_is_not_told_after_every_token(monkeypatch):
+    clock = iter([0.0, 0.1, 0.3, 0.6, 0.6, 0.7, 1.2, 1.2])
+    monkeypatch.setattr(copying.time, "monotonic", lambda: next(clock))
+    sent = []
+    tell = copying._now_and_then(sent.append)
+    for done in (0.1, 0.2, 0.3, 0.4, 0.5):
+        tell(done)
+    assert sent == [{"fraction": pytest.approx(copying.WRITING_SHARE * done)} for done in (0.3, 0.5)]

@@ -13,6 +13,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from yunti.cli.app import run
 from yunti.data.table import Table
 from yunti.errors import RungError
 from yunti.ladders.prediction import finetuned, lora, pretrained
@@ -201,6 +202,18 @@ def test_a_part_of_a_model_that_the_hub_gave_before_is_not_taken_for_it(lacks, t
     given[False] = part
     with pytest.raises(RungError, match=r"model that the hub has, but what it has lacks config\.json or weights"):
         folder_of("some/model")
+
+
+def test_a_model_that_is_nowhere_is_told_before_anything_is_trained(tmp_path, capsys, monkeypatch):
+    def nowhere(_place, allow_patterns, local_files_only):
+        raise huggingface_hub.errors.LocalEntryNotFoundError("no connection")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", nowhere)
+    out = tmp_path / "run"
+    assert run(["climb", "sample:packages", "--pretrained", "nosuch", "--out", str(out)]) == 2
+    told = capsys.readouterr().err
+    assert "--pretrained nosuch: it must be a folder or a model that the hub has, but there is no such folder" in told
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]", '{"vocab_size": 13}'])

@@ -12,6 +12,7 @@ GOOD = {
     "a.jsonl": ('{"prompt": "To be", "n": 1}\n\n{"prompt": ""}\n', ["To be", ""]),
     "a.csv": ('n,prompt\n1,"To be,\nor"\n2,not\n', ["To be,\nor", "not"]),
     "b.csv": ("n,words\n1,To be\n2,not\n", ["To be", "not"]),
+    "c.csv": ("n,prompt\n1,To be\n2,\n3,not\n", ["To be", "", "not"]),
     "c.txt": ("你好\n", ["你好"]),
 }
 BAD = {

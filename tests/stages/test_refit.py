@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -28,6 +30,11 @@ HUGE = SplitRecord(train=1_000_000, valid=20_000, test=20_000)
 def rung(name="linear", seconds=10.0, reason="", score=0.5, **plan):
     cost = Cost(seconds, seconds, 0.1, 1, 1, 1, 1.0, 0.1)
     return RungRecord(name, "traditional", "done", reason, Score("rmse", score, score, score), cost, plan=plan)
+
+
+def test_what_learns_nothing_is_not_trained_anew():
+    made = rung("pretrained")
+    assert "learns nothing" in not_worth_it(replace(made, cost=replace(made.cost, parameters=0)), SMALL)
 
 
 @pytest.mark.parametrize(

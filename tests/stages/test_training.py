@@ -16,12 +16,12 @@ from yunti.data.encode import Encoder, Reading, Stream
 from yunti.data.table import Examples, Images, Numbers, Table
 from yunti.errors import RungError
 from yunti.models.blueprint import Blueprint, Design
-from yunti.models.contract import Estimator, Parts, Watch
+from yunti.models.contract import Estimator, Parts, Size, Watch
 from yunti.models.layers import Fused, Head
 from yunti.models.network import Network
 from yunti.models.recipe import Augment, Recipe
 from yunti.specs import ColumnSpec, Spec, TaskSpec
-from yunti.training import train
+from yunti.training import laying, train
 from yunti.training.augment import augmented, mirror_keeps_answers
 from yunti.training.batches import Batches, steps_per_epoch
 from yunti.training.config import Steps, plan_steps
@@ -450,3 +450,16 @@ def test_the_clock_keeps_the_time_for_predicting_all_validation_rows(seconds_for
     judge = SimpleNamespace(seconds_for_all=seconds_for_all, since_best=0)
     pilot = Pilot(Course(RECIPE, steps.total), judge, RECIPE, steps, Watch(time.monotonic() + 100), ALONE)
     assert pilot.ask_clock(5, None).stop is stops
+
+
+def test_where_trying_a_narrower_network_took_the_time_the_first_plan_stands(monkeypatch):
+    def plan(total, share, fits=True):
+        return laying.Plan(Steps(total, 1, 1, 0, 1, share, ""), Pace(1.0, 1.0, 1.0), (1, ""), fits=fits)
+
+    plans = iter([plan(35, 0.2), plan(41, 0.22), plan(1, 0.001, fits=False)])
+    network = SimpleNamespace(size=Size(1.0), blueprint=SimpleNamespace(on_base=False))
+    network.resize = lambda size: setattr(network, "size", size)
+    monkeypatch.setattr(laying, "_plan", lambda *_: next(plans))
+    monkeypatch.setattr(laying, "_smaller", lambda dial, _plan: dial / 2)
+    chosen = laying._choose(SimpleNamespace(network=network), (100, 10), Watch(), None)
+    assert (chosen.steps.total, chosen.fits, network.size.dial) == (35, True, 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -23,7 +24,7 @@ from yunti.climbing.state import INTERRUPTED, State
 from yunti.climbing.wording import SHARES
 from yunti.data.dataset import Dataset, open_dataset, prepare
 from yunti.devices import choose_device, this_machine
-from yunti.errors import InputError, OptionError
+from yunti.errors import InputError, OptionError, PackageError, RungError
 from yunti.ladders.find import choose_rungs
 from yunti.records import BudgetRecord, ClimbRecord, Cost, VerdictRecord
 from yunti.specs import Kind, TaskName
@@ -146,6 +147,7 @@ def start(
     """
     began = _now() if began is None else began
     device = choose_device(request.device).name
+    _must_be_found(request.pretrained)
     run = RunFolder.make(out, request.source, request)
     with run.held(), Listeners(run, tell) as tell_all:
         try:
@@ -155,6 +157,23 @@ def start(
             run.discard()
             raise
         return _go(run, dataset, record, began, tell_all)
+
+
+def _must_be_found(pretrained: str | None) -> None:
+    """Hold that there is the pretrained model that was given; whether it serves, each rung says.
+
+    Raises:
+        OptionError: it is neither a folder nor a model of the hub.
+    """
+    if pretrained is None:
+        return
+    from yunti.models.hub import folder_of
+
+    with suppress(PackageError):  # rungs that stand on one are left out, and say what to install
+        try:
+            folder_of(pretrained)
+        except RungError as error:
+            raise OptionError(*error.parts) from error
 
 
 def resume(folder: str | Path, tell: Tell | None = None, began: float | None = None) -> Climb:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from yunti.models.costs import texts_of
 from yunti.models.generation import Writer, write_all
 from yunti.models.sampling import Sampling
 
+TELL_SECONDS: Final = 0.5
 WRITING_SHARE: Final = 0.6  # of the time there is
 _PROMPT, _PROMPT_SHARE = 100, 0.5  # characters that a text begins with, and at most this share of it
 _WANTED: Final = 20_000  # characters to write
@@ -40,7 +42,7 @@ def search_copies(job: Job, send: Send) -> None:
     send({"fraction": 0.0})
     sampling = Sampling(temperature=1.0, max_tokens=_tokens(model.writer, held), seed=job.seed)
     stop = began + WRITING_SHARE * max(0.0, until - began)
-    written = write_all(model.writer, prompts, sampling, lambda done: send({"fraction": WRITING_SHARE * done}), stop)
+    written = write_all(model.writer, prompts, sampling, _now_and_then(send), stop)
     texts = [each.text for each in written if each.text]
     if not texts:
         return  # there was no time, or the model ends every text at once
@@ -68,6 +70,19 @@ def search_copies(job: Job, send: Send) -> None:
             seconds=round(time.monotonic() - began, 3),
         ),
     )
+
+
+def _now_and_then(send: Send) -> Callable[[float], None]:
+    """Tell how far the writing is, but not after every token."""
+    told = time.monotonic()
+
+    def tell(done: float) -> None:
+        nonlocal told
+        if time.monotonic() - told >= TELL_SECONDS:
+            told = time.monotonic()
+            send({"fraction": WRITING_SHARE * done})
+
+    return tell
 
 
 def _begun(valid: pa.LargeStringArray) -> tuple[list[str], list[str]]:

@@ -26,6 +26,8 @@ def not_worth_it(rung: RungRecord, split: SplitRecord) -> str:
         rung: the chosen rung, or a member of the chosen ensemble.
         split: how many rows there are.
     """
+    if rung.cost is not None and rung.cost.parameters == 0:
+        return say("refit.nothing learned", rung=rung.name)
     more = split.valid / max(1, split.train)
     if more < LEAST_MORE:
         return say("refit.few", more=more)

@@ -301,6 +301,8 @@ class State:
         # The worker plans for its share; only when it misjudged that is it killed, and before the reserve is touched.
         spare = self.purse.left - (self.reserve_for_test() if act in ("refit", "test") else self.reserve())
         hard = max(share, min(1.5 * share, spare), min(share + GRACE_SECONDS, 0.25 * spare))
+        if act == "train":  # a model that is trained, and not yet written, comes before refit and copies
+            hard = max(hard, min(share + GRACE_SECONDS, self.purse.left - self.reserve_for_test()))
         if not self.trained():
             hard = max(hard, 20.0)  # the first rung is the model that there always is
 

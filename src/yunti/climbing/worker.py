@@ -42,7 +42,7 @@ from yunti.training import refit, train
 from yunti.words import say
 
 PROBE_ROWS = 8
-TIMED_ROWS = (64, 256, 1000)  # rows whose prediction is timed, more where they are soon over:
+TIMED_ROWS = (8, 64, 256, 1000)  # rows whose prediction is timed, more where they are soon over:
 TIMED_SHARE, MOST_TIMED = 0.03, 10.0  # of the rung's time, and seconds
 FINISH_SHARE, FINISH_SECONDS = 0.06, 1.0  # of a rung's share: kept for predicting, measuring and writing the bundle
 MOST_TO_FINISH = 0.15  # of a small share

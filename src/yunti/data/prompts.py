@@ -21,7 +21,8 @@ _CELL: Final = 1 << 24  # characters of a cell
 def read_prompts(source: str) -> list[str]:
     """Read the prompts of a file: .txt one a line, .jsonl with "prompt" in each object, .csv with a column `prompt`.
 
-    Lines without anything are passed over. A CSV file without a column `prompt` may have one column of texts.
+    Lines without anything are passed over; a row whose prompt is empty is a text from nothing. A CSV file without a
+    column `prompt` may have one column of texts.
 
     Args:
         source: the file, perhaps packed, in any encoding that tables may have.
@@ -74,7 +75,7 @@ def _cells(content: str, source: str) -> list[str]:
     except csv.Error as error:
         raise SourceError(source, "it must be CSV", str(error), "mend it, or save it anew") from error
     place = _column(heads, rows, source)
-    return [row[place] for row in rows if len(row) > place and row[place].strip()]
+    return [row[place] if len(row) > place else "" for row in rows]
 
 
 def _column(heads: list[str], rows: list[list[str]], source: str) -> int:

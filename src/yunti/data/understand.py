@@ -173,10 +173,18 @@ def _conversations(raw: Raw, options: DataOptions, workspace: Path) -> Raw:
     layout = find_chats(raw, options.target, options.prompt)
     if layout is None:
         return raw
-    kept = dict.fromkeys(
-        each for each in (options.split, options.group, options.time) if each in raw.arrow.column_names
-    )
-    return as_chats(raw, layout, [each for each in kept if each is not None], _made(workspace / "chats"))
+    kept = list[str]()
+    others = [name for name in raw.arrow.column_names if name not in (*layout.columns, layout.system)]
+    for option, name in (("split", options.split), ("group", options.group), ("time", options.time)):
+        if name is not None and name not in raw.arrow.column_names:
+            raise _missing(raw, option, name, others)
+        kept += [name] if name is not None and name not in kept else []
+    return as_chats(raw, layout, kept, _made(workspace / "chats"))
+
+
+def _missing(raw: Raw, option: str, name: str, others: Sequence[str]) -> ColumnError:
+    must, got = f"--{option} {name} must name a column", f"there is no {name!r}"
+    return ColumnError(raw.source, must, got, nearest(name, others) if others else "leave it out")
 
 
 def _roles(raw: Raw, options: DataOptions) -> dict[str, Role]:
@@ -195,9 +203,7 @@ def _roles(raw: Raw, options: DataOptions) -> dict[str, Role]:
         if name is None:
             continue
         if name not in raw.arrow.column_names:
-            raise ColumnError(
-                raw.source, f"--{option} {name} must name a column", f"there is no {name!r}", nearest(name, raw.names)
-            )
+            raise _missing(raw, option, name, raw.names)
         if name in roles:
             raise OptionError(f"--{option} {name}", "a column can have one role", "it is named twice", "name it once")
         roles[name] = role  # type: ignore[assignment]

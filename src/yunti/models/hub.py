@@ -44,8 +44,12 @@ def folder_of(place: str) -> Path:
             if _is_whole(found):
                 return found
             got = "what it has lacks config.json or weights as .safetensors"
-        except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
-            got = type(error).__name__
+        except HfHubHTTPError as error:
+            got = f"there is no such folder, and the hub answers {getattr(error.response, 'status_code', 'nothing')}"
+        except (LocalEntryNotFoundError, OSError):
+            got = "there is no such folder, and the hub cannot be reached"
+        except ValueError:
+            got = "there is no such folder, and it is no name of a model"
     raise RungError(
         f"--pretrained {place}", "it must be a folder or a model that the hub has", got,
         "download the model and give its folder",

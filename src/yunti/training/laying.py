@@ -258,7 +258,7 @@ def _note(network: Network, plan: Plan, again: Again | None) -> None:
     steps, dial = plan.steps, network.size.dial
     width = dial / network.settings.dial
     if width < 1:
-        reason = say("dial.narrower", share=plan.first)
+        reason = say("dial.narrower", share=plan.first) if plan.first else say("dial.least")
         network.note(dial={"value": dial, "reason": reason})
     network.note(steps={"value": steps.total, "share": steps.share, "reason": steps.reason})
     if again is None and (steps.share < 1 or width < 1):
@@ -277,7 +277,7 @@ def _choose(bench: Bench, rows: tuple[int, int], watch: Watch, again: Again | No
     """Plan the steps, with a narrower network where the time holds too little of the recipe."""
     network = bench.network
     plan = _plan(bench, rows, watch, again)
-    first = plan.steps.share
+    first = plan.steps.share if plan.fits else 0.0
     narrows = again is None and not network.blueprint.on_base
     while narrows and (smaller := _smaller(network.size.dial, plan)) is not None:
         wider, dial = plan, network.size

@@ -15,6 +15,7 @@ CLIMBING = {
     "budget.derived from kinds": "由 {rows} 行数据（含 {kinds}）推算；可用 --budget 更改",
     "budget.full": "只训练一个梯级，完整执行其训练方案",
     "refit.idea": "用训练集与验证集合在一起重新训练，已选定的设置全部保留。",
+    "refit.nothing learned": "{rung} 不从任何行中学习",
     "refit.few": "验证集只会使训练集增加 {more}",
     "refit.part": "{rung} 只能学习训练集的一部分",
     "refit.no time": "{rung} 连学完训练集的时间都不够",

@@ -9,9 +9,9 @@ DATA = {
     # 读入时的假定
     "reading.about": "{name}：{note}",
     "reading.encoding": "文本按 {encoding} 编码读入",
-    "reading.running text": "按连续文本读入：各行的字段数与表头不一致（加 --target COLUMN 则按表格读入）",
+    "reading.running text": "按连续文本读入：各行看起来不是表格的行（加 --target COLUMN 则按表格读入）",
     "reading.chats": "每行读作一段对话，取自 {column!r} 列的消息",
-    "reading.questions": "每行读作一问一答，取自 {columns} 各列（加 --target COLUMN 则按表格读入）",
+    "reading.questions": "每行读作一问一答，取自 {columns} 各列（只给出 --target COLUMN 则按表格读入）",
     "reading.no text": "跳过了 {count} 个不是文本的文件，例如 {name}",
     "reading.empty files": "跳过了 {count} 个空文件，例如 {name}",
     "reading.undecoded": "{name} 有 {count} 个字节无法解码，以 U+FFFD 代替",

@@ -66,6 +66,7 @@ PLANS = {
     "steps.part": "时间只够看训练集的 {share}，且只看一遍",
     "steps.fewer": "适合这些数据的是 {epochs} 轮，时间只够 {seen} 轮",
     "steps.again": "与之前效果最好时的步数相同",
+    "dial.least": "若用完整宽度，时间连能学到东西的最少步数都不够",
     "dial.narrower": "若用完整宽度，时间只够训练方案的 {share}",
     # 解码器的尺寸由何而来
     "lstm.width": "文本多十六倍，权重多四倍",

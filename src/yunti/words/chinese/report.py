@@ -76,7 +76,7 @@ REPORT: dict[str, str] = {
     "report.note.worst classes": "判断错误却最有把握的行。",
     "report.note.worst values": "误差最大的行。",
     "report.note.budget": "以实际经过的秒数计；余下的是启动进程、比较和写入文件的时间。",
-    "report.note.again": "同一台机器、同样的软件版本、同样的种子，得到同样的得分。",
+    "report.note.again": "同一台机器、同样的软件版本、同样的种子，得到同样的得分，只要时间容得下因时间而缩短的网络的同样步数。",
     "report.note.memory": "数据当时是内存中的对象：用 DATA 代替。",
     "report.note.cwd": "文件名相对于开始攀登时所在的文件夹。",
     "report.column.era": "时代",

@@ -16,6 +16,7 @@ CLIMBING = {
     "budget.derived from kinds": "derived from {rows:,} rows with {kinds:each}; set --budget to change it",
     "budget.full": "one rung at full strength, as long as its recipe takes",
     "refit.idea": "Trained anew on training and validation rows together, with all that was chosen kept.",
+    "refit.nothing learned": "{rung} learns nothing from rows",
     "refit.few": "the validation rows would add only {more:.1%} to the training rows",
     "refit.part": "{rung} could learn from a part of the training rows only",
     "refit.no time": "{rung} had too little time for the training rows already",

@@ -9,11 +9,11 @@ DATA = {
     # what was assumed while reading
     "reading.about": "{name}: {note:said}",
     "reading.encoding": "its text was read as {encoding}",
-    "reading.running text": "it was read as running text: its lines do not have the same number of fields under a header "
-    "(--target COLUMN reads it as a table)",
+    "reading.running text": "it was read as running text, for its lines do not look like rows of a table "
+    "(--target COLUMN reads it as one)",
     "reading.chats": "every row was read as a conversation, from the messages in {column!r}",
     "reading.questions": "every row was read as a question and its answer, from the columns {columns} "
-    "(--target COLUMN reads it as a table)",
+    "(--target COLUMN alone reads it as a table)",
     "reading.no text": "{count:,} {count:file|files} that {count:is|are} no text {count:was|were} passed over, such as {name}",
     "reading.empty files": "{count:,} empty {count:file|files} {count:was|were} passed over, such as {name}",
     "reading.undecoded": "{count:,} {count:byte|bytes} of {name} could not be decoded and {count:stands|stand} as U+FFFD",

@@ -76,6 +76,7 @@ PLANS = {
     "steps.part": "the time holds {share:.0%} of the training rows once",
     "steps.fewer": "the time holds {seen:.1f} of the {epochs:g} epochs that suit this data",
     "steps.again": "as many as were best before",
+    "dial.least": "at full size the time would not even hold the fewest steps that teach anything",
     "dial.narrower": "at full size the time would hold {share:.1%} of the recipe",
     # how a decoder gets its size
     "lstm.width": "four times the weights for sixteen times the text",

@@ -94,7 +94,8 @@ REPORT: dict[str, str] = {
     "report.note.worst values": "Rows with the largest errors.",
     "report.note.budget": "Seconds of wall clock; what is left over is the start of processes, the comparison "
     "and writing.",
-    "report.note.again": "The same seed gives the same scores on the same machine with the same versions.",
+    "report.note.again": "The same seed gives the same scores on the same machine with the same versions, as long as the time holds the same "
+    "steps of those networks that were shortened to it.",
     "report.note.memory": "The data were an object in memory: DATA stands for it.",
     "report.note.cwd": "Names of files are as they stood in the folder where the climb was begun.",
     "report.column.era": "era",
