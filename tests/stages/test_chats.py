@@ -214,7 +214,7 @@ def test_a_group_that_is_no_column_is_told_with_those_that_could_be(tmp_path):
         yunti.look(lines(tmp_path / "d.jsonl", alone), group="q")
 
 
-def test_a_bundle_knows_where_the_conversations_stood(tmp_path):
+def test_a_bundle_knows_where_the_conversations_stood(tmp_path, capsys):
     rows = [{"ask": said[1].content, "system": said[0].content, "reply": said[2].content} for said in SAID]
     source = lines(tmp_path / "c.jsonl", rows)
     done = yunti.climb(source, target="reply", prompt="ask", rungs="unigram", budget=60, out=tmp_path / "run")
@@ -227,6 +227,16 @@ def test_a_bundle_knows_where_the_conversations_stood(tmp_path):
     assert bundle.evaluate(lines(tmp_path / "e.jsonl", same))["score"] == pytest.approx(asked)
     with pytest.raises(ColumnError, match="it must hold conversations"):
         bundle.evaluate(lines(tmp_path / "f.jsonl", [{"reply": "b"}]))
+    one = lines(tmp_path / "g.jsonl", rows[:1])
+    alone = bundle.evaluate(one)
+    assert (alone["rows"], alone["low"], alone["high"]) == (1, None, None)  # one row has no interval
+    capsys.readouterr()
+    assert run(["evaluate", str(bundle.path), one]) == 0
+    assert f"{alone['score']:.3f} on 1 row\n" in capsys.readouterr().out
+    assert run(["chat", str(bundle.path), "--prompt", " "]) == 2
+    assert "a question must say something" in capsys.readouterr().err
+    assert run(["chat", str(bundle.path), "--prompt", "why?", "--max-tokens", "3"]) == 0
+    assert not capsys.readouterr().err
 
 
 def test_windows_and_passes_count_each_token_of_an_answer_once(tmp_path):
@@ -330,10 +340,11 @@ class Bounded:
 def test_the_oldest_turns_are_forgotten_first_and_the_system_never(kneser_ney):
     writer = Bounded(kneser_ney)
     turns = [Turn("system", "brief"), *(Turn(("user", "assistant")[n % 2], f"said {n}") for n in range(9))]
-    tokens, dropped = remembered(writer, turns, most=20)
+    tokens, dropped, cut = remembered(writer, turns, most=20)
     text = writer.coder.decode(tokens)
     assert len(tokens) <= 39
     assert dropped == 6
+    assert not cut
     assert text == "briefsaid 6said 7said 8"
     assert remembered(kneser_ney, turns, most=20)[1] == 0
 
@@ -442,7 +453,8 @@ def test_a_question_that_is_too_long_keeps_its_mark_and_what_the_system_said():
 
     coder = ChatCoder(ByteCoder(), Marks())
     writer = SimpleNamespace(coder=coder, context=64)
-    tokens, _ = remembered(writer, [Turn("system", "SYS"), Turn("user", "x" * 100 + "end?")], 20)
+    tokens, _, cut = remembered(writer, [Turn("system", "SYS"), Turn("user", "x" * 100 + "end?")], 20)
+    assert cut
     assert len(tokens) <= 43
     names = {token: name for name, token in coder.special.items()}
     said = [names[token] for token in tokens.tolist() if token in names]

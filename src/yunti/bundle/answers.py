@@ -60,8 +60,9 @@ def evaluate_source(model: Model, about: About, source: object) -> dict[str, Any
     """Score a model on the rows of a source whose answer is known.
 
     Returns:
-        `rows` (number scored), `metric`, `score`, `low`, `high` (the metric that decides, with its 95 % interval),
-        `scores` and `intervals` (every metric of the task), `findings` (a sentence for rows that were not scored).
+        `rows` (number scored), `metric`, `score`, `low`, `high` (the metric that decides, with its 95 % interval, which
+        is None where one row tells none), `scores` and `intervals` (every metric of the task), `findings` (a sentence
+        for rows that were not scored).
 
     Raises:
         SourceError: the source cannot be read.
@@ -82,10 +83,12 @@ def evaluate_source(model: Model, about: About, source: object) -> dict[str, Any
         found, truth = _predictions(model, about, raw, Path(workspace))[known], truth[known]
         clusters = None if raw.documents is None else raw.documents[known]
     seed = model.spec.seed
-    ends = {
+    ends: dict[str, tuple[float | None, float | None]] = {
         each.name: interval(replace(task, metric=each.name), truth, found, seed=seed, clusters=clusters)
         for each in metrics_of(task.name)
     }
+    if len(truth) == 1:  # resamples of one row are all alike
+        ends = {name: (None, None) if low == high else (low, high) for name, (low, high) in ends.items()}
     every = scores(task, truth, found)
     low, high = ends[task.metric]
     return {

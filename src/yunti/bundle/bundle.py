@@ -188,8 +188,9 @@ class Bundle:
 
         Returns:
             `rows` (number scored), `metric`, `score`, `low`, `high` (the metric that decides, with its 95 % bootstrap
-            interval), `scores` and `intervals` (every metric of the task), `findings` (a sentence for rows that were
-            not scored: broken, without an answer, or with one that the model has not learned).
+            interval, None where one row tells none), `scores` and `intervals` (every metric of the task), `findings` (a
+            sentence for rows that were not scored: broken, without an answer, or with one that the model has not
+            learned).
 
         Raises:
             SourceError: the source cannot be read.

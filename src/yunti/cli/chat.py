@@ -49,7 +49,11 @@ def chat(  # noqa: PLR0917  (each is an option of the command)
         )
         talk = Conversation(load_bundle(bundle).model.writer, sampling, system)
         if prompt is not None:
+            if not prompt.strip():
+                raise OptionError("--prompt", "a question must say something", "it is empty", "write one")
             _say(talk, prompt, as_json)
+            if talk.cut:
+                _tell("chat.cut")
             return
         told = False
         for question in _questions():
@@ -60,6 +64,8 @@ def chat(  # noqa: PLR0917  (each is an option of the command)
                 _say(talk, question, as_json)
             except KeyboardInterrupt:
                 sys.stdout.write("\n")
+            if talk.cut:
+                _tell("chat.cut")
             if talk.dropped and not told:
                 told = _tell("chat.forgotten")
 

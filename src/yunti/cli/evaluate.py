@@ -34,12 +34,17 @@ def evaluate(bundle: BundlePath, data: Data, lang: Lang = None, as_json: AsJson 
 def _lines(found: dict[str, Any], width: int) -> Iterator[Text]:
     from yunti.cli.layout import aligned, hung, metric_name
     from yunti.words import spoken, told
-    from yunti.words.units import scored
 
-    written = scored(found["score"], found["low"], found["high"])
+    written = _scored(found["score"], found["low"], found["high"])
     score = spoken("line.scored", metric=metric_name(found["metric"]), score=written)
     yield from hung(spoken("label.score"), spoken("evaluate.score", score=score, rows=found["rows"]), width, "bold")
-    rows = [(metric_name(name), scored(value, *found["intervals"][name])) for name, value in found["scores"].items()]
+    rows = [(metric_name(name), _scored(value, *found["intervals"][name])) for name, value in found["scores"].items()]
     yield from aligned(rows, width)
     for sentence in found["findings"]:
         yield from hung(spoken("severity.warning"), told(sentence), width, label_style="yellow")
+
+
+def _scored(value: float, low: float | None, high: float | None) -> str:
+    from yunti.words.units import score_text, scored
+
+    return score_text(value) if low is None or high is None else scored(value, low, high)

@@ -28,7 +28,7 @@ def answer(writer: Writer, turns: Sequence[Turn], sampling: Sampling, stream: in
     Raises:
         RungError: the model did not learn from conversations.
     """
-    tokens, _ = remembered(writer, turns, sampling.max_tokens)
+    tokens, _, _ = remembered(writer, turns, sampling.max_tokens)
     return continued(writer, tokens, sampling, stream)
 
 
@@ -44,7 +44,7 @@ def chat_coder(writer: Writer) -> ChatCoder:
     return writer.coder
 
 
-def remembered(writer: Writer, turns: Sequence[Turn], most: int) -> tuple[NDArray[Any], int]:
+def remembered(writer: Writer, turns: Sequence[Turn], most: int) -> tuple[NDArray[Any], int, bool]:
     """Return the tokens of as much of a conversation as the model can read and then still answer.
 
     The oldest turns go first; what the system says at the beginning stays, and so does the last turn, of which only the
@@ -56,23 +56,24 @@ def remembered(writer: Writer, turns: Sequence[Turn], most: int) -> tuple[NDArra
         most: tokens that the answer may have; at most half of what the model reads is kept free for them.
 
     Returns:
-        The tokens, and how many turns were left out.
+        The tokens, how many turns were left out, and whether the beginning of the last one was.
     """
     coder = chat_coder(writer)
     head = turns[:1] if turns and turns[0].role == "system" else turns[:0]
     rest = turns[len(head) :]
     tokens = coder.asking(turns)
     if writer.context is None:
-        return tokens, 0
+        return tokens, 0, False
     room = writer.context - 1 - min(most, writer.context // 2)  # one for the end that stands before all
     dropped = 0
     while len(tokens) > room and dropped < len(rest) - 1:
         dropped += 1
         if rest[dropped].role == "user" or dropped == len(rest) - 1:  # a conversation begins with a question
             tokens = coder.asking([*head, *rest[dropped:]])
-    if len(tokens) > room and rest:
+    cut = len(tokens) > room
+    if cut and rest:
         tokens = _shortened(coder, [*head, *rest[dropped:]], room)
-    return tokens[-room:], dropped
+    return tokens[-room:], dropped, cut
 
 
 def _shortened(coder: ChatCoder, turns: Sequence[Turn], room: int) -> NDArray[Any]:
@@ -99,6 +100,7 @@ class Conversation:
     Attributes:
         turns: all so far, those that the model no longer reads among them.
         dropped: turns that were left out of what the model read last.
+        cut: whether it read only the end of the last question.
     """
 
     writer: Writer
@@ -106,6 +108,7 @@ class Conversation:
     system: str = ""
     turns: list[Turn] = field(init=False)
     dropped: int = field(init=False, default=0)
+    cut: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         chat_coder(self.writer)
@@ -119,7 +122,7 @@ class Conversation:
         """Give the answer piece by piece; what was given of it is remembered, however it ended."""
         self.turns.append(Turn("user", question))
         said: list[str] = []
-        _, self.dropped = remembered(self.writer, self.turns, self.sampling.max_tokens)
+        _, self.dropped, self.cut = remembered(self.writer, self.turns, self.sampling.max_tokens)
         try:
             for piece in answer(self.writer, self.turns, self.sampling, len(self.turns)):
                 said.append(piece)

@@ -122,6 +122,7 @@ SCREEN = {
     "generate.writing": "正在生成 {texts} 段文本",
     "generate.written": "已生成 {texts} 段文本，写入 {path}",
     "chat.begins": "/reset 重新开始，/exit 或 Ctrl-D 结束，Ctrl-C 中断回答",
+    "chat.cut": "问题超出模型能读的长度：只读了它的结尾",
     "chat.forgotten": "对话已超出模型能读的长度：从现在起略去最早的几轮",
     "rungs.tasks": "{first}与{second}",
     "rungs.idea": "{idea} [{source}]",
