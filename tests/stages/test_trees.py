@@ -15,6 +15,7 @@ from yunti.ladders.prediction import boosting, constant, rounds, tree
 from yunti.ladders.prediction.growth import BAGS, class_weights, fitting, folds, growth_for, shortened
 from yunti.ladders.prediction.judge import (
     Judge,
+    chances_of,
     inverse_temperature,
     log_softmax,
     logits_of,
@@ -271,6 +272,21 @@ def test_boosting_grows_the_same_trees_on_any_number_of_threads(monkeypatch):
         member = fitter.fit(learn, held, scale_of(learn.target, False), "whole", Watch())
         losses.append((member.loss, member.rounds, member.text.split("parameters:")[0]))
     assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("objective", ["regression", "binary", "multiclass"])
+def test_trees_say_the_same_some_after_others(objective, monkeypatch):
+    lightgbm, random = rounds.import_lightgbm(), np.random.default_rng(0)
+    matrix = random.normal(size=(300, 5)).astype(np.float32)
+    label = random.normal(size=300) if objective == "regression" else random.integers(0, 2, 300)
+    label[::3] = {"multiclass": 2}.get(objective, 0)
+    parameters = {"objective": objective, "verbosity": -1} | ({"num_class": 3} if objective == "multiclass" else {})
+    booster = lightgbm.train(parameters, lightgbm.Dataset(matrix, label), num_boost_round=20)
+    monkeypatch.setattr(rounds, "TREES_AT_ONCE", 7)
+    raw = rounds.raw_answers(booster, matrix)
+    answers = raw if objective == "regression" else chances_of(raw)
+    np.testing.assert_allclose(answers, booster.predict(matrix), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(rounds.raw_answers(booster, matrix[:3].copy()), raw[:3], rtol=1e-9, atol=1e-12)
 
 
 def test_few_rounds_that_count_for_more_do_not_explode_with_many_classes():

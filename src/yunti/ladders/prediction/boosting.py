@@ -22,8 +22,8 @@ from yunti.ladders.prediction.growth import (
     growth_for,
     outputs_of,
 )
-from yunti.ladders.prediction.judge import Scale, log_softmax, logits_of, scale_of
-from yunti.ladders.prediction.rounds import Fitter, Matrix, Member, Rows, import_lightgbm, threads_for
+from yunti.ladders.prediction.judge import Scale, chances_of, log_softmax, logits_of, scale_of
+from yunti.ladders.prediction.rounds import Fitter, Matrix, Member, Rows, import_lightgbm, raw_answers
 from yunti.ladders.rung import Rung, share_by_kind, too_little
 from yunti.models.contract import Model, Parts, Size, Watch
 from yunti.specs import Spec
@@ -101,9 +101,9 @@ class Boosting(Featured):
         """Return the mean of the members' answers."""
         total: NDArray[Any] = np.asarray(0.0)
         for member, booster in zip(self._members, self._boosters, strict=True):
-            answers = booster.predict(matrix, num_threads=threads_for(matrix.size))
+            answers = raw_answers(booster, matrix)
             if self._scale is None:
-                total = total + np.exp(log_softmax(logits_of(answers) * member.correction))
+                total = total + np.exp(log_softmax(logits_of(chances_of(answers)) * member.correction))
             else:
                 total = total + self._scale.from_trees(answers, member.correction)
         mean: NDArray[Any] = total / len(self._members)

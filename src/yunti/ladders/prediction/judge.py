@@ -143,6 +143,14 @@ def logits_of(chances: NDArray[Any]) -> Floats:
     return logits
 
 
+def chances_of(raw: NDArray[Any]) -> Floats:
+    """Return the probabilities of logits, shape (rows, classes); or (rows,), of the second of two classes."""
+    from scipy.special import expit, softmax
+
+    chances: Floats = expit(raw) if raw.ndim == 1 else softmax(raw, axis=1)
+    return chances
+
+
 def log_softmax(logits: Floats) -> Floats:
     """Subtract the logarithm of the sum of exponentials from every row."""
     shifted = logits - logits.max(axis=1, keepdims=True)
