@@ -22,8 +22,9 @@ from yunti.ladders.prediction.judge import (
     scale_of,
     wants_logarithm,
 )
+from yunti.ladders.prediction.pace import rounds_expected, seconds_of
 from yunti.ladders.prediction.rounds import Fitter, Rows
-from yunti.models.contract import Size, Watch
+from yunti.models.contract import Fitted, Size, Watch
 from yunti.specs import ColumnSpec, Spec, TaskSpec
 
 VALUES = TaskSpec("regression", "y", "r2", "higher")
@@ -349,3 +350,40 @@ def test_unknown_categories_and_no_rows_are_answered():
         strange = Table({**examples.table.columns, "colour": Categories(np.zeros(90, np.int32), ("violet",))})
         assert np.isfinite(model.predict(strange)).all()
         assert model.predict(examples.table.take(slice(0, 0))).shape == (0,)
+
+
+# boosting: how long it will grow
+
+
+def fit_of(rows: int, tried: int, seconds: float, **changes) -> Fitted:
+    return Fitted(rows, seconds, {"rounds_tried": [tried], "rounds": 4000, "learning_rate": 0.05} | changes)
+
+
+def test_rounds_are_expected_later_with_more_rows_and_never_beyond_the_plan():
+    whole = replace(growth_for(VALUES, 80_000, 10, 1.0), rounds=4000, learning_rate=0.05)
+    twice = [fit_of(5_000, 500, 1.0), fit_of(20_000, 1_000, 4.0)]
+    assert rounds_expected(twice, whole) == pytest.approx(2_000)
+    assert rounds_expected(twice[1:], whole) == pytest.approx(2_000)
+    assert rounds_expected(twice, replace(whole, learning_rate=0.1)) == pytest.approx(1_000)
+    assert rounds_expected(twice, replace(whole, rounds=1_500)) == 1_500
+    assert rounds_expected([*twice[:1], fit_of(20_000, 900, 4.0, stopped="cut")], whole) == 4_000
+    assert rounds_expected([*twice[:1], fit_of(20_000, 4_000, 9.0)], whole) == 4_000
+    assert rounds_expected([fit_of(5_000, 500, 1.0), fit_of(20_000, 400, 1.0)], whole) == pytest.approx(400)
+
+
+def test_seconds_are_those_of_a_round_on_all_rows_shared_by_the_threads_that_work_then(monkeypatch):
+    monkeypatch.setattr(rounds, "cores", lambda: 2)
+    fits = [fit_of(rows, 100, 100 * (0.004 + 1e-7 * rows), stopped="cut") for rows in (10_000, 20_000, 40_000)]
+    whole = replace(growth_for(VALUES, 160_000, 10, 1.0), rounds=1000)
+    assert seconds_of(fits, whole, 10) == pytest.approx(20.0)
+    assert seconds_of(fits, whole, 20) == pytest.approx(20.0 / 2**0.7)
+
+
+def test_a_fit_of_parts_tells_the_seconds_of_all_rows():
+    fits, valid = [], rows(VALUES, 300, seed=1)
+    for count in (5_000, 10_000):
+        model = fitted(boosting.RUNG, VALUES, rows(VALUES, count), valid)
+        fits.append(Fitted(count, 2.0 * sum(model.plan["rounds_tried"]), model.plan))
+    rounds_of_all = rounds_expected(fits, growth_for(VALUES, 40_000, 3, 1.0))
+    assert rounds_of_all >= model.plan["rounds_tried"][0]
+    assert model.seconds_for(fits, 40_000, 1e9) == pytest.approx(2.0 * rounds_of_all)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, final
@@ -16,7 +16,7 @@ from yunti.devices import peak_memory_bytes, resting_memory_bytes
 from yunti.errors import RungError
 from yunti.ladders.find import find_rung
 from yunti.ladders.rung import Rung
-from yunti.models.contract import Model, Size, Watch
+from yunti.models.contract import Fitted, Model, Size, Watch
 from yunti.models.settings import settings_from
 from yunti.records import Point, RungRecord
 from yunti.training import train
@@ -38,7 +38,7 @@ def train_on_parts(job: Job, send: Send) -> None:
     kind: Part = "pilot" if job.act == "pilot" else "curve"
     send({"fraction": 0.0})
     watch = job.watch(send, job.seconds)
-    seen, loaded = Points(), 0
+    seen, loaded, fits = Points(), 0, tuple[Fitted, ...]()
     for place, rows in enumerate(job.parts):
         resting = resting_memory_bytes()
         if place == 1:
@@ -53,17 +53,17 @@ def train_on_parts(job: Job, send: Send) -> None:
         except RungError as error:
             watch.say(say("climb.no pilot", rows=rows, error=error))
             continue
+        took = round(time.monotonic() - began, 3)
         predictions = model.predict(dataset.valid.table)
         check(predictions, rung)
         found = scored(job, dataset, predictions)
-        took = round(time.monotonic() - began, 3)
         peak = peak_memory_bytes() if place == 0 else loaded + peak_memory_bytes() - resting
         point = Point(rows, found.valid, found.stderr, took, peak, round(part.seconds, 3))
         row_bytes = model.row_bytes(dataset.train.table.take(slice(0, SAMPLE_ROWS)))
         seen = replace(seen, points=(*seen.points, point), row_bytes=row_bytes)
+        fits = (*fits, Fitted(rows, took - part.seconds, model.plan))
         if rows == job.parts[-1]:
-            learning = took - part.seconds
-            seen = replace(seen, recipe_seconds=_recipe_seconds(model, rung, job, dataset, learning))
+            seen = replace(seen, recipe_seconds=_recipe_seconds(model, rung, job, dataset, fits))
         run.save_points(rung.name, seen, kind)
         if kind == "pilot" and took * len(dataset.train) / rows < CHEAP_SHARE * job.whole_seconds:
             seen = replace(seen, cheap=True)  # it is trained at once
@@ -146,13 +146,15 @@ def epochs_of(plan: Mapping[str, Any], steps: int) -> float:
     return whole * float(planned["share"]) * steps / float(planned["value"])
 
 
-def _recipe_seconds(model: Model, rung: Rung, job: Job, dataset: Dataset, learning: float) -> float | None:
-    """Return the seconds that a network's whole recipe takes on all rows at the pace of a pilot; None for others.
+def _recipe_seconds(model: Model, rung: Rung, job: Job, dataset: Dataset, fits: Sequence[Fitted]) -> float | None:
+    """Return the seconds that the whole recipe takes on all rows at the pace of the pilots; None where unknown.
 
     Networks see the rows of small data more often, so that their time does not grow with the rows. One that was
     narrowed to fit its time will be narrowed again: its whole recipe takes longer than any share.
     """
-    if not rung.needs_torch or "steps_taken" not in model.plan:
+    if not rung.needs_torch:
+        return model.seconds_for(fits, len(dataset.train), job.whole_seconds)
+    if "steps_taken" not in model.plan:
         return None
     if isinstance(model.plan.get("dial"), dict):
         return UNBOUNDED_SECONDS
@@ -163,7 +165,7 @@ def _recipe_seconds(model: Model, rung: Rung, job: Job, dataset: Dataset, learni
     if not isinstance(whole, Network):
         return None
     whole.prepare(dataset.train.take(slice(0, job.parts[0])))
-    return full_steps(whole.recipe, len(dataset.train)) * learning / max(1, model.plan["steps_taken"])
+    return full_steps(whole.recipe, len(dataset.train)) * fits[-1].seconds / max(1, model.plan["steps_taken"])
 
 
 @final

@@ -43,7 +43,8 @@ class Points:
 
     Args:
         points: of the curve.
-        recipe_seconds: that a network's whole recipe takes on all rows at the pace that was seen; None where unknown.
+        recipe_seconds: that networks and boosted trees take for all rows at the pace that was seen if nothing cuts them
+            short; None where unknown.
         row_bytes: of memory that each further training row takes.
         complete: whether all parts were trained; a process that was killed leaves it open.
         cheap: whether the first part showed that the rung needs little of its share.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, final
 
@@ -101,6 +101,22 @@ class Watch:
         return Watch(deadline, lambda fraction, numbers: report(start + (stop - start) * fraction, numbers), self.say)
 
 
+@final
+@dataclass(frozen=True)
+class Fitted:
+    """How a fit went.
+
+    Args:
+        rows: that were learned from.
+        seconds: that it learned.
+        plan: of the fitted model.
+    """
+
+    rows: int
+    seconds: float
+    plan: Mapping[str, Any]
+
+
 class Model(ABC):
     """A predictor for the rows of a table.
 
@@ -155,6 +171,19 @@ class Model(ABC):
             table: some rows, from which it is found once the model was fitted.
         """
         return 0.0
+
+    def seconds_for(self, fits: Sequence[Fitted], rows: int, seconds: float) -> float | None:
+        """Forecast how long a model like this one would learn from more rows, if nothing cut it short.
+
+        Args:
+            fits: of such models on growing parts of the rows; the last is this one's own.
+            rows: to learn from.
+            seconds: for which the fit would be planned.
+
+        Returns:
+            Seconds, without those that pass before it learns; None where only the seconds of several fits can tell.
+        """
+        return None
 
     def forget(self) -> None:
         """Drop what is kept of rows that were read, so that predicting them costs what it costs anybody else."""

@@ -64,7 +64,7 @@ def outlook(
     Args:
         points: pilots, on growing parts of the rows.
         known: what else is known.
-        recipe_seconds: that a network's whole recipe takes on all rows, where that is known.
+        recipe_seconds: that the whole recipe takes on all rows, where that is known.
         row_bytes: of memory that each further row takes.
     """
     seen = in_errors(known.metric, points, known.rows)

@@ -23,9 +23,10 @@ from yunti.ladders.prediction.growth import (
     outputs_of,
 )
 from yunti.ladders.prediction.judge import Scale, chances_of, log_softmax, logits_of, scale_of
+from yunti.ladders.prediction.pace import seconds_of
 from yunti.ladders.prediction.rounds import Fitter, Matrix, Member, Rows, import_lightgbm, raw_answers
 from yunti.ladders.rung import Rung, share_by_kind, too_little
-from yunti.models.contract import Model, Parts, Size, Watch
+from yunti.models.contract import Fitted, Model, Parts, Size, Watch
 from yunti.specs import Spec
 from yunti.words import say
 
@@ -97,6 +98,12 @@ class Boosting(Featured):
         self._keep(members)
         self._account(growth, growth, len(features.names))
 
+    def seconds_for(self, fits: Sequence[Fitted], rows: int, seconds: float) -> float:
+        """Forecast it from the pace of a round, and when rounds stop helping."""
+        task, width = self.spec.task, int(self._plan["features"])
+        wanted = growth_for(task, rows, width, self.size.dial)
+        return seconds_of(fits, fitting(wanted, width, outputs_of(task), seconds, cores()), width)
+
     def answers(self, matrix: Matrix) -> NDArray[np.float32 | np.float64]:
         """Return the mean of the members' answers."""
         total: NDArray[Any] = np.asarray(0.0)
@@ -121,6 +128,7 @@ class Boosting(Featured):
         self._plan = {
             **asdict(growth),
             "features": width,
+            "rounds_tried": [member.tried for member in self._members],
             "rounds_kept": [member.rounds for member in self._members],
             "valid_loss": [round(member.loss, 6) for member in self._members],
             "corrections": [round(member.correction, 4) for member in self._members],
