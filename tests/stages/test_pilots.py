@@ -18,11 +18,18 @@ from yunti.errors import OptionError
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory):
     """A climb that was interrupted after the pilots of its dear rung, with what it told."""
-    for budget in (60, 100, 160):  # under load the smallest part may have no time for its steps
+    for budget in (
+        60,
+        75,
+        60,
+        90,
+        110,
+    ):  # with less the smallest part may have no time for its steps, with more it is cheap
         folder, told = _tried(tmp_path_factory.mktemp("tried") / "run", budget)
-        if len(json.loads((folder / "outcomes" / "convnet" / "pilot.json").read_text())["points"]) == 3:
-            break
-    return folder, told
+        pilots = json.loads((folder / "outcomes" / "convnet" / "pilot.json").read_text())
+        if len(pilots["points"]) == 3 and not pilots["cheap"]:
+            return folder, told
+    pytest.fail(f"this machine is too busy for pilots: {pilots}")
 
 
 def _tried(folder, budget):
@@ -33,8 +40,7 @@ def _tried(folder, budget):
         patch.setattr(ascent, "PILOT_PARTS", (16, 8, 4))
         patch.setattr(Ascent, "climb_put_off", _interrupted)
         given = {"rungs": "constant,convnet", "budget": budget, "refit": False}
-        climb = yunti.climb("sample:digits", **given, out=folder, tell=told.append)
-    assert climb.record.rung("convnet").reason.startswith("interrupted"), climb.record.rung("mlp")
+        yunti.climb("sample:digits", **given, out=folder, tell=told.append)
     return folder, told
 
 
